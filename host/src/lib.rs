@@ -1,1 +1,3 @@
-//! kilofold.
+//! kilofold pulls Salesforce objects into an embedded store through mapping plugins.
+
+pub mod model;
