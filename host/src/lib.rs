@@ -1,3 +1,4 @@
 //! kilofold pulls Salesforce objects into an embedded store through mapping plugins.
 
 pub mod model;
+pub mod sync;

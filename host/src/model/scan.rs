@@ -22,6 +22,9 @@ pub enum ScanError {
     /// The text is longer than spans can tell.
     #[error("the answer has {0} bytes, which is more than 4 GiB")]
     TooLong(usize),
+    /// Objects and lists are nested deeper than any record is.
+    #[error("the answer nests objects deeper than {MAX_DEPTH} levels")]
+    TooDeep,
     /// Something else than a record stands where one should.
     #[error("record {record} of the page is not a JSON object")]
     NotAnObject {
@@ -51,6 +54,11 @@ pub enum ScanError {
         source: StampError,
     },
 }
+
+/// Deeper than relationships (5 levels) and nested values of Salesforce go.
+const MAX_DEPTH: usize = 128;
+/// So many nested brackets fit on any thread's stack.
+const SURELY_SHALLOW: usize = 4096;
 
 /// What to look for in every record, prepared once a run.
 #[derive(Debug, Clone)]
@@ -149,8 +157,32 @@ fn check(text: &Bytes) -> Result<&str, ScanError> {
     if u32::try_from(text.len()).is_err() {
         return Err(ScanError::TooLong(text.len()));
     }
+    if too_deep(text) {
+        return Err(ScanError::TooDeep);
+    }
     std::str::from_utf8(text)
         .map_err(|error| ScanError::Json { at: error.valid_up_to(), reason: error.to_string() })
+}
+
+/// The parser walks nested values on the stack, so depth is bounded before it starts. Text with few opening brackets
+/// cannot be deep, and counting them is nearly free.
+fn too_deep(text: &[u8]) -> bool {
+    if text.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= SURELY_SHALLOW {
+        return false;
+    }
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest > MAX_DEPTH
 }
 
 fn json(at: usize, error: &sonic_rs::Error) -> ScanError {
@@ -316,6 +348,20 @@ mod tests {
         assert!(matches!(read(r#"[{"Name":"x"}]"#, &[]), Err(ScanError::NoId { record: 0 })));
         assert!(matches!(read("[3]", &[]), Err(ScanError::NotAnObject { record: 0 })));
         assert!(matches!(read(r#"[{"Id":"zz"}]"#, &[]), Err(ScanError::Id { record: 0, .. })));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let record = |inner: String| format!(r#"[{{"Id":"0034C00000VaYfKQAV","X":{inner}}}]"#);
+        let deep = record("[".repeat(100_000));
+        assert_eq!(read(&deep, &[]).unwrap_err(), ScanError::TooDeep);
+        // As deep as passes the quick look: an error, and no overflow.
+        let nearly = record("[".repeat(SURELY_SHALLOW - 2));
+        assert!(matches!(read(&nearly, &[]), Err(ScanError::Json { .. })));
+        let wide = record(format!("[{}{{}}]", "{},".repeat(10_000)));
+        assert_eq!(read(&wide, &[]).unwrap().len(), 1);
+        let text = record(format!("\"{}\"", "[".repeat(10_000)));
+        assert_eq!(read(&text, &[]).unwrap().len(), 1);
     }
 
     proptest::proptest! {

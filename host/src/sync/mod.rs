@@ -1,0 +1,3 @@
+//! One sync, from window to committed records.
+
+pub mod window;
