@@ -190,6 +190,10 @@ pub struct Run {
     pub window: Option<Window>,
     /// The query of the first page.
     pub soql: String,
+    /// Its SELECT list.
+    pub fields: Vec<String>,
+    /// The field that its stamps come from; none when the object has no such field.
+    pub stamp_field: Option<String>,
     /// Where the sync stood when the run started.
     pub cursor_before: Cursor,
     /// Where the sync stands after the last commit.
