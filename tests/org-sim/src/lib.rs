@@ -1,1 +1,5 @@
 //! org-sim.
+pub mod data;
+pub mod org;
+pub mod render;
+pub mod soql;
