@@ -146,7 +146,7 @@ fn page(
     hits: &[FaultKind],
 ) -> Answer {
     let set = &found.set;
-    let mut rows = batch_size(ask, state.config.page_cap);
+    let mut rows = batch_size(ask, state.config.page_cap.min(set.page_ceiling()));
     let mut promise_more = false;
     for hit in hits {
         match hit {
