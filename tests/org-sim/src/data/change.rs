@@ -1,0 +1,178 @@
+//! The world changes: records are edited, created, deleted, brought back and removed for good.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::id;
+use super::make::mix;
+use crate::org::{Org, Row, Table};
+
+impl Org {
+    fn change(&mut self, object: &str, now: Timestamp) -> Option<&mut Table> {
+        self.clock = self.clock.max(now.as_second());
+        let table = self.table_mut(object)?;
+        table.revision += 1;
+        Some(table)
+    }
+
+    /// Edits up to n live records, chosen by the seed; returns their ids in order.
+    pub fn touch(&mut self, object: &str, n: usize, rng_seed: u64, now: Timestamp) -> Vec<String> {
+        let Some(table) = self.change(object, now) else {
+            return Vec::new();
+        };
+        let at = now.as_second();
+        let chosen = table.choose(n, rng_seed);
+        for row in &chosen {
+            let row = &mut table.rows[*row as usize];
+            row.edits = row.edits.wrapping_add(1);
+            row.revision = row.revision.wrapping_add(1);
+            row.modified = at;
+            row.stamp = at;
+        }
+        chosen.iter().map(|row| table.ids.id(*row)).collect()
+    }
+
+    /// Creates n records now; returns their ids in order.
+    pub fn insert(&mut self, object: &str, n: usize, seed: u64, now: Timestamp) -> Vec<String> {
+        self.insert_at(object, n, seed, now)
+    }
+
+    /// Creates n records that are visible at once but carry the given stamp: what a late commit looks like.
+    pub fn insert_at(
+        &mut self,
+        object: &str,
+        n: usize,
+        seed: u64,
+        stamp: Timestamp,
+    ) -> Vec<String> {
+        let Some(table) = self.change(object, stamp) else {
+            return Vec::new();
+        };
+        let at = stamp.as_second();
+        let first = table.rows.len() as u32;
+        let edits = (mix(seed, 0x1175) % 1_000_000) as u32;
+        table.rows.extend((0..n).map(|_| Row {
+            created: at,
+            modified: at,
+            stamp: at,
+            edits,
+            revision: 0,
+            deleted: false,
+            purged: false,
+            overridden: false,
+        }));
+        (first..table.rows.len() as u32)
+            .map(|row| table.ids.id(row))
+            .collect()
+    }
+
+    /// Moves records to the recycle bin; unknown and already deleted ones are passed over.
+    pub fn delete(&mut self, object: &str, ids: &[String], now: Timestamp) {
+        self.each(object, ids, now, |row, at| {
+            if !row.deleted {
+                row.deleted = true;
+                row.stamp = at;
+            }
+        });
+    }
+
+    /// Brings records back from the recycle bin.
+    pub fn undelete(&mut self, object: &str, ids: &[String], now: Timestamp) {
+        self.each(object, ids, now, |row, at| {
+            if row.deleted {
+                row.deleted = false;
+                row.stamp = at;
+            }
+        });
+    }
+
+    /// Removes records for good: no query sees them any more.
+    pub fn purge(&mut self, object: &str, ids: &[String], now: Timestamp) {
+        self.each(object, ids, now, |row, at| {
+            row.deleted = true;
+            row.purged = true;
+            row.stamp = at;
+        });
+    }
+
+    fn each(&mut self, object: &str, ids: &[String], now: Timestamp, act: impl Fn(&mut Row, i64)) {
+        let Some(table) = self.change(object, now) else {
+            return;
+        };
+        for id in ids {
+            let Some(number) = id::canonical(id).and_then(|id| table.ids.row(&id)) else {
+                continue;
+            };
+            if let Some(row) = table
+                .rows
+                .get_mut(number as usize)
+                .filter(|row| !row.purged)
+            {
+                act(row, now.as_second());
+                row.revision = row.revision.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Puts one SystemModstamp (and LastModifiedDate) on every record of the object.
+    pub fn restamp_all(&mut self, object: &str, stamp: Timestamp) {
+        let Some(table) = self.change(object, stamp) else {
+            return;
+        };
+        for row in table.rows.iter_mut().filter(|row| !row.purged) {
+            row.stamp = stamp.as_second();
+            row.modified = row.stamp;
+            row.created = row.created.min(row.stamp);
+            row.revision = row.revision.wrapping_add(1);
+        }
+    }
+
+    /// Hides a field from describe and SOQL, or shows it again: field-level security of the integration user.
+    pub fn hide_field(&mut self, object: &str, field: &str, hidden: bool, now: Timestamp) {
+        let Some(table) = self.change(object, now) else {
+            return;
+        };
+        if let Some(index) = table.object().field(field) {
+            table.hidden[index] = hidden;
+            table.described = now.as_second();
+        }
+    }
+
+    /// Shows a hidden field again.
+    pub fn show_field(&mut self, object: &str, field: &str, now: Timestamp) {
+        self.hide_field(object, field, false, now);
+    }
+}
+
+impl Table {
+    /// Up to n live rows, chosen by the seed, in order.
+    fn choose(&self, n: usize, seed: u64) -> Vec<u32> {
+        let live = |row: u32| {
+            self.rows
+                .get(row as usize)
+                .is_some_and(|row| !row.deleted && !row.purged)
+        };
+        let count = self.rows.len() as u32;
+        if n.saturating_mul(8) < count as usize {
+            // A small share: guess, and give up guessing where most rows are dead.
+            let mut chosen = BTreeSet::new();
+            for i in 0..n as u64 * 16 {
+                let row = (mix(seed, i) % u64::from(count)) as u32;
+                if live(row) {
+                    chosen.insert(row);
+                }
+                if chosen.len() == n {
+                    return chosen.into_iter().collect();
+                }
+            }
+        }
+        let mut rows: Vec<u32> = (0..count).filter(|row| live(*row)).collect();
+        if n < rows.len() {
+            rows.sort_by_cached_key(|row| mix(seed, u64::from(*row)));
+            rows.truncate(n);
+            rows.sort_unstable();
+        }
+        rows
+    }
+}
