@@ -105,7 +105,6 @@ struct TerminalOutput;
 
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
-#[expect(dead_code, reason = "the type is WASI's; these streams never fail in the other way")]
 enum StreamError {
     #[component(name = "last-operation-failed")]
     LastOperationFailed(Resource<IoError>),

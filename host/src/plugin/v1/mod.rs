@@ -9,8 +9,8 @@ use wasmtime::component::Linker;
 
 use super::state::State;
 
-pub(super) use answer::{Answer, Kind, Sizes};
-pub(super) use encode::{Columns, Encoded, encode_json, encode_table};
+pub(super) use answer::{Kind, Sizes};
+pub(super) use encode::{Columns, encode_json, encode_table};
 pub(super) use json::read as read_json;
 pub(super) use table::read as read_table;
 
