@@ -283,7 +283,7 @@ mod tests {
         let limits = Limits { result_bytes: 64, body_bytes: 100, ..Limits::default() };
         let rows = (0..20).map(|i| row(i, Verdict::Mapped, 0, 3)).collect();
         let key = cell(0, 3, true, 1);
-        let cells = [key, cell(0, 16, true, 1), 0].repeat(20);
+        let cells = [key, cell(0, 15, true, 1), 0].repeat(20);
         let answer = wire::Outcomes { rows, text: String::new(), cells };
         let error = read(&answer, &batch(20), &kinds(), Sizes::new(&limits)).unwrap_err();
         assert_eq!(error, Fault::TooLarge(256));
