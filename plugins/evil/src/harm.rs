@@ -105,7 +105,7 @@ pub(crate) fn on_batch(mode: &str, records: &Records<'_>) {
         "spin-copy" => spin_copying(),
         "memory" => bomb(),
         "memory-grow" => grow(),
-        "stack" => black_box(dig(black_box(1))),
+        "stack" => dig(black_box(1)),
         "panic" => panic!(
             "told to panic, with \"quotes\", {} records and \u{1b}[31mcolour",
             records.len()

@@ -373,10 +373,10 @@ impl<'b> Answer<'b> {
         );
         let key = self.text(cells[0]).to_owned();
         assert!(!key.is_empty(), "a {} has no key", kind.name);
-        let values = cells[1..].iter().map(|cell| self.value(*cell));
+        let mut values = cells[1..].iter().map(|cell| self.value(*cell));
         let body = match kind.fields {
             ["*"] => values
-                .last()
+                .next()
                 .filter(Value::is_object)
                 .expect("the body is a JSON object"),
             fields => Value::Object(

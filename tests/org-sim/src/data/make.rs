@@ -174,7 +174,7 @@ impl Cell<'_> {
                 "{name} \"{}\"",
                 word(SCRIPTS[0].first, dice / 4096)
             )),
-            2 => Cow::Owned(format!(" {name} ").trim_end().to_owned() + ", Jr."),
+            2 => Cow::Owned(format!("{name}, Jr.")),
             _ => Cow::Borrowed(name),
         }
     }
@@ -417,7 +417,8 @@ impl Cell<'_> {
 
     fn degrees(&self, salt: u64, span: f64) -> Value {
         let dice = self.stable(salt);
-        if dice % 100 < 70 {
+        // Both or neither.
+        if self.stable(0x9e0) % 100 < 70 {
             return Value::Null;
         }
         // Six decimals, exactly representable as short text.
