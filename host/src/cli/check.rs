@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 
 use super::out::Out;
 use super::{Failure, Globals, sync};
-use crate::app::{self, App};
+use crate::app;
 use crate::config::{Config, SyncConfig};
 use crate::error::Exit;
 use crate::model::{Caller, Stamp};
@@ -32,7 +32,7 @@ pub struct Args {
 pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let out = Out::new(globals);
     let config = globals.load()?;
-    let engine = Engine::new(None, app::plugin_limits(&config))?;
+    let engine = app::open_engine(&config)?;
     let mut report = Report::new(&config);
     let loaded: Vec<Option<Plugin>> = config
         .syncs
@@ -46,9 +46,9 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
             return Err(Failure::new("store.locked", what)
                 .cure("use --offline, or stop `kilofold serve` for the check"));
         }
-        let app = App::open(config.clone()).await?;
-        against(&app.org, &config, &loaded, &mut report).await;
-        app.stop().await?;
+        let store = app::open_store(&config)?;
+        let org = app::open_org(&config, &store)?;
+        against(&org, &config, &loaded, &mut report).await;
     }
     report.finish();
     if out.json {
@@ -61,8 +61,8 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
 
 /// Loads a sync's plugin and shows it its settings.
 fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<Plugin> {
-    let plugin = match engine.load(&app::plugin_source(&sync.plugin)) {
-        Ok(plugin) => plugin,
+    let plugin = match app::load_plugin(engine, sync) {
+        Ok((plugin, _)) => plugin,
         Err(error) => {
             checked.problem(error.code(), &error.to_string());
             return None;
@@ -75,17 +75,6 @@ fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<P
             "plugin.object",
             &format!("{} maps {}, not {}", about.name, about.objects.join(", "), sync.object),
         );
-    }
-    match sync.settings() {
-        Ok(settings) => {
-            if let Err(problems) = plugin.check_settings(&settings) {
-                for problem in problems {
-                    let what = format!("setting {}: {}", problem.setting, problem.message);
-                    checked.problem("plugin.settings", &what);
-                }
-            }
-        }
-        Err(error) => checked.problem(error.code(), &error.to_string()),
     }
     Some(plugin)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::out::Out;
 use super::{Failure, Globals, sync};
-use crate::app::App;
+use crate::app;
 use crate::config::{Config, ConnectionConfig, Grant};
 use crate::error::Exit;
 use crate::model::ConnectionName;
@@ -57,11 +57,12 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         return Err(Failure::new("store.locked", what)
             .cure("stop `kilofold serve`, run `kilofold connect` again, and start it anew"));
     }
-    let app = App::open(config).await?;
+    let store = app::open_store(&config)?;
+    let org = app::open_org(&config, &store)?;
     let mut connections = Vec::new();
     let mut result = Ok(());
     for connection in &chosen {
-        match authorise(&app.org, connection, args, &out).await {
+        match authorise(&org, connection, args, &out).await {
             Ok(status) => connections.push(status),
             Err(failure) => {
                 result = Err(failure);
@@ -69,7 +70,6 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
             }
         }
     }
-    app.stop().await?;
     result?;
     if out.json {
         out.value(&Connected { connections })?;
