@@ -279,7 +279,14 @@ async fn stopping_waits_for_the_batch_in_hand() {
     world.fake.began.notified().await;
     let before = (world.clock)();
     assert_eq!(world.state("a").await, State::Running { run: Some(RunId(1)), since: START });
+    let (handle, name) = (world.handle.clone(), sync("a"));
+    let stopping = tokio::spawn(async move { handle.stop().await });
+    tokio::task::yield_now().await;
+    // Until the last run has ended it still answers, and starts nothing.
+    assert_eq!(world.handle.run_now(&name).await, Err(Error::Stopped));
+    assert!(matches!(world.state("a").await, State::Running { .. }));
     world.handle.stop().await;
+    stopping.await.unwrap();
     let seen = world.fake.seen.lock().unwrap();
     assert!(seen.running.is_empty());
     assert_eq!(seen.cancelled, 1);
@@ -308,4 +315,28 @@ async fn a_panic_is_a_failed_run_and_no_more() {
     tokio::time::sleep(seconds(150)).await;
     assert_eq!(world.starts("panics").len(), 2);
     assert_eq!(world.starts("b").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_is_over_when_it_is_told_does_not_spin() {
+    let over = Ending::Paused {
+        code: "limit.daily".into(),
+        reason: String::new(),
+        resumes_at: Some(START.minus(seconds(60))),
+    };
+    let endings = vec![over; 1000];
+    let world = world_with(vec![job("a", 900)], seconds(0), 4, endings, Arc::default()).await;
+    tokio::time::sleep(seconds(60)).await;
+    let starts = world.starts("a").len();
+    assert!((2..=13).contains(&starts), "{starts} starts in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_handle_everything_ends() {
+    let World { handle, fake, .. } = world(vec![job("a", 60)], seconds(10_000), 4).await;
+    fake.began.notified().await;
+    drop(handle);
+    tokio::time::sleep(seconds(2)).await;
+    let seen = fake.seen.lock().unwrap();
+    assert_eq!((seen.cancelled, seen.running.len()), (1, 0));
 }
