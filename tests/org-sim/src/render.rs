@@ -1,11 +1,13 @@
 //! Records as JSON, a page at a time; pages that did not change are written once.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::data::id;
+use crate::data::make::mix;
 use crate::data::schema::Kind;
 use crate::data::value::write_string;
 use crate::org::{Org, ResultSet, Table};
@@ -157,21 +159,33 @@ fn key(name: &str) -> Vec<u8> {
     out
 }
 
-/// Pages written before, by what went into them; the oldest leave first.
-#[derive(Debug, Default)]
+/// Pages written before, by what went into them. The one to leave is picked blindly: scans longer than the room would
+/// never find a page again if the oldest left.
+#[derive(Debug)]
 pub struct Pages {
+    room: usize,
     kept: Mutex<Kept>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
-    pages: HashMap<u128, Arc<Vec<u8>>>,
-    order: VecDeque<u128>,
+    pages: HashMap<u128, Bytes>,
+    keys: Vec<u128>,
     size: usize,
+    dice: u64,
+}
+
+impl Default for Pages {
+    fn default() -> Pages {
+        Pages {
+            room: ROOM,
+            kept: Mutex::new(Kept::default()),
+        }
+    }
 }
 
 impl Pages {
-    fn get(&self, key: u128) -> Option<Arc<Vec<u8>>> {
+    fn get(&self, key: u128) -> Option<Bytes> {
         self.kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -180,22 +194,28 @@ impl Pages {
             .cloned()
     }
 
-    fn put(&self, key: u128, page: Arc<Vec<u8>>) {
+    fn put(&self, key: u128, page: Bytes) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let size = page.len();
         if kept.pages.insert(key, page).is_none() {
-            kept.order.push_back(key);
+            kept.keys.push(key);
             kept.size += size;
         }
-        while kept.size > ROOM
-            && let Some(oldest) = kept.order.pop_front()
-        {
-            kept.size -= kept.pages.remove(&oldest).map_or(0, |page| page.len());
+        while kept.size > self.room && !kept.keys.is_empty() {
+            kept.dice = mix(kept.dice, 1);
+            let place = (kept.dice % kept.keys.len() as u64) as usize;
+            let gone = kept.keys.swap_remove(place);
+            kept.size -= kept.pages.remove(&gone).map_or(0, |page| page.len());
         }
     }
 }
 
 impl Org {
+    /// How many bytes of rendered pages are kept for the next reader (384 MiB unless set).
+    pub fn set_page_room(&mut self, bytes: usize) {
+        self.pages.room = bytes;
+    }
+
     /// Appends the records from `offset` on, at most `limit` of them, as a JSON array; values are those of this moment,
     /// and records purged since the query are missing. `version` is `58.0` or `v58.0`.
     pub fn render(
@@ -206,17 +226,20 @@ impl Org {
         version: &str,
         out: &mut Vec<u8>,
     ) {
+        out.extend_from_slice(&self.page(rs, offset, limit, version));
+    }
+
+    /// The same page without a copy: readers of an unchanged page share its bytes.
+    pub fn page(&self, rs: &ResultSet, offset: usize, limit: usize, version: &str) -> Bytes {
         let version = version.strip_prefix('v').unwrap_or(version);
         let from = offset.min(rs.rows.len());
         let rows = &rs.rows[from..from.saturating_add(limit).min(rs.rows.len())];
         let Some(table) = self.tables.get(rs.place) else {
-            out.extend_from_slice(b"[]");
-            return;
+            return Bytes::from_static(b"[]");
         };
         let key = self.page_key(table, rs, rows, version);
         if let Some(page) = self.pages.get(key) {
-            out.extend_from_slice(&page);
-            return;
+            return page;
         }
         let mut page = Vec::with_capacity(64 + rows.len() * 128);
         page.push(b'[');
@@ -232,8 +255,9 @@ impl Org {
         }
         page.push(b']');
         page.shrink_to_fit();
-        out.extend_from_slice(&page);
-        self.pages.put(key, Arc::new(page));
+        let page = Bytes::from(page);
+        self.pages.put(key, page.clone());
+        page
     }
 
     /// Everything a page depends on: the rows with their revisions, the fields, the version, and the other objects if

@@ -88,37 +88,42 @@ impl Org {
         let order = wanted_order(table, plan);
         let most = plan.limit.saturating_add(plan.offset);
         let stamped = matches!(order, Found::ByStamp | Found::ByStampBackward);
-        let bounded = bounds.stamps != Bounds::NONE.stamps;
-        let mut rows: Vec<u32>;
-        if stamped || bounded && bounds.rows == Bounds::NONE.rows {
+        let end = bounds.rows.end.min(table.rows.len() as u32);
+        let range = bounds.rows.start.min(end)..end;
+        let slice = if stamped || bounds.stamps != Bounds::NONE.stamps {
             let index = table.by_stamp();
             let ms = |row: &u32| table.rows[*row as usize].stamp.saturating_mul(1000);
             let from = index.partition_point(|row| ms(row) < bounds.stamps.start);
             let to = index
                 .partition_point(|row| ms(row) < bounds.stamps.end)
                 .max(from);
-            let slice = index[from..to].iter().copied();
-            rows = match order {
-                Found::ByStamp => slice.filter(wanted).take(most).collect(),
-                Found::ByStampBackward => slice.rev().filter(wanted).take(most).collect(),
-                _ => {
-                    let mut rows: Vec<u32> = slice.filter(wanted).collect();
-                    rows.sort_unstable();
-                    if order == Found::ByIdBackward {
-                        rows.reverse();
-                    }
-                    rows
-                }
-            };
+            // Out of the order of stamps, the index helps only if it leaves most rows alone.
+            (stamped || (to - from) * 4 < range.len()).then_some((index, from..to))
         } else {
-            let end = bounds.rows.end.min(table.rows.len() as u32);
-            let range = bounds.rows.start.min(end)..end;
-            rows = match order {
+            None
+        };
+        let mut rows: Vec<u32> = match slice {
+            Some((index, span)) => {
+                let slice = index[span].iter().copied();
+                match order {
+                    Found::ByStamp => slice.filter(wanted).take(most).collect(),
+                    Found::ByStampBackward => slice.rev().filter(wanted).take(most).collect(),
+                    _ => {
+                        let mut rows: Vec<u32> = slice.filter(wanted).collect();
+                        rows.sort_unstable();
+                        if order == Found::ByIdBackward {
+                            rows.reverse();
+                        }
+                        rows
+                    }
+                }
+            }
+            None => match order {
                 Found::ById => range.filter(wanted).take(most).collect(),
                 Found::ByIdBackward => range.rev().filter(wanted).take(most).collect(),
                 _ => range.filter(wanted).collect(),
-            };
-        }
+            },
+        };
         if order == Found::Unsorted {
             self.sort(table, plan, &mut rows);
         }
