@@ -1,4 +1,5 @@
 //! The control interface, over the wire.
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 mod common;
 

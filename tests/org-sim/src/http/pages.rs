@@ -43,9 +43,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn new(records: Vec<u8>) -> Self {
+    pub(crate) fn new(plain: Bytes) -> Self {
         Page {
-            plain: records.into(),
+            plain,
             deflated: OnceLock::new(),
         }
     }
