@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{self, Exit};
 use crate::web::text::plain;
-use crate::{config, plugin, quota, salesforce, store, web};
+use crate::{app, config, plugin, salesforce, store, web};
 
 /// Why a command could not do what it was asked.
 #[derive(Debug)]
@@ -161,7 +161,16 @@ macro_rules! from {
     )*};
 }
 
-from!(store::Error, quota::Error, plugin::Error, salesforce::Error, web::Error, web::reader::Error);
+from!(store::Error, plugin::Error, salesforce::Error, web::Error, web::reader::Error);
+
+impl From<app::Error> for Failure {
+    fn from(error: app::Error) -> Self {
+        match error {
+            app::Error::Config(error) => error.into(),
+            error => Self::of(error.code(), &error),
+        }
+    }
+}
 
 impl From<web::client::Error> for Failure {
     fn from(error: web::client::Error) -> Self {

@@ -30,6 +30,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use failure::Failure;
 pub use logs::LogFormat;
 
+use crate::app::App;
 use crate::config::Config;
 pub use crate::error::Exit;
 
@@ -71,6 +72,13 @@ impl Globals {
     pub fn load(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.config)?)
     }
+}
+
+/// Opens everything, off the async threads: the store waits for the disk, plugins are compiled.
+pub async fn open(config: Config) -> Result<App, Failure> {
+    let opened = tokio::task::spawn_blocking(move || App::open(config)).await;
+    let opened = opened.map_err(|error| Failure::new("host.task", error.to_string()))?;
+    Ok(opened?)
 }
 
 #[derive(Debug, Subcommand)]

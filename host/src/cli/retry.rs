@@ -4,8 +4,7 @@ use clap::Args as ClapArgs;
 
 use super::out::Out;
 use super::progress::Progress;
-use super::{Failure, Globals, sync};
-use crate::app::App;
+use super::{Failure, Globals, open, sync};
 use crate::error::Exit;
 use crate::model::RunId;
 
@@ -20,10 +19,9 @@ pub struct Args {
 /// Retries.
 pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let out = Out::new(globals);
-    let app = App::open(globals.load()?).await?;
+    let app = open(globals.load()?).await?;
     let progress = Progress::start(&app.bus);
     let retried = app.retry(RunId(args.run)).await;
     progress.finish().await;
-    app.stop().await?;
     sync::told(&[retried?], &out)
 }

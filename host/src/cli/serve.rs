@@ -3,11 +3,10 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Globals};
-use crate::app::App;
+use super::{Failure, Globals, open};
 use crate::error::Exit;
 use crate::events::Event;
-use crate::web::{Listener, Parts};
+use crate::web::{Listener, Parts, Reader};
 
 /// Serves until a signal comes; a second one leaves at once.
 pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
@@ -17,25 +16,28 @@ pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
     let listener = Listener::bind(config.web.listen).await?;
     let address = listener.address();
     let stopping = CancellationToken::new();
+    let closing = CancellationToken::new();
     let watch = tokio::spawn(signals(stopping.clone()));
-    let app = App::start(config).await?;
+    let app = open(config).await?;
+    let scheduler = app.schedule().await?;
     let parts = Parts {
-        reader: app.reader(),
-        scheduler: app.scheduler.clone(),
+        reader: Reader::new(app.store.clone(), app.config.clone()),
+        org: app.org.clone(),
+        scheduler: scheduler.clone(),
         bus: app.bus.clone(),
         token,
     };
-    let serving = tokio::spawn(listener.serve(parts, stopping.clone()));
+    let serving = tokio::spawn(listener.serve(parts, closing.clone()));
     app.bus.emit(Event::HostStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: Some(format!("http://{address}")),
     });
     stopping.cancelled().await;
-    let stopped = app.stop().await;
+    scheduler.stop().await;
+    closing.cancel();
     // The API answers until the batch in hand is durable: who asks sees the end of it.
     let served = serving.await;
     watch.abort();
-    stopped?;
     match served {
         Ok(result) => result?,
         Err(error) => {
@@ -46,7 +48,7 @@ pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
 }
 
 /// The first signal asks to stop after the batch in hand; the second does not ask.
-async fn signals(stopping: CancellationToken) {
+pub async fn signals(stopping: CancellationToken) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

@@ -24,6 +24,12 @@ pub enum Source {
     Api(Client),
 }
 
+/// Reads a store that no host holds. A run that is open in it was interrupted.
+fn alone(store: Store, config: Arc<Config>) -> Result<Reader, Failure> {
+    store.recover()?;
+    Ok(Reader::new(store, config))
+}
+
 /// The host's API, as the configuration says.
 pub fn client(config: &Config) -> Result<Client, Failure> {
     let token = config.web.token.as_ref().map(|token| token.read()).transpose()?;
@@ -41,8 +47,8 @@ impl Source {
         }
         let mut tries = TRIES;
         loop {
-            let locked = match Store::open(path, &app::store_options(&config)) {
-                Ok(store) => return Ok(Self::Store(Box::new(reader(store, config)))),
+            let locked = match app::open_store(&config) {
+                Ok(store) => return Ok(Self::Store(Box::new(alone(store, config)?))),
                 Err(error @ store::Error::Locked { .. }) => error,
                 Err(error) => return Err(error.into()),
             };
@@ -173,7 +179,10 @@ impl Source {
     /// How the connections stand.
     pub async fn connections(&self) -> Result<view::Connections, Failure> {
         match self {
-            Self::Store(reader) => Ok(reader.connections()),
+            Self::Store(reader) => {
+                let org = app::open_org(reader.config(), reader.store())?;
+                Ok(view::Connections::of(&org))
+            }
             Self::Api(client) => Ok(client.get("/api/v1/connections", &[]).await?),
         }
     }

@@ -1,20 +1,20 @@
 //! `kilofold sync now|pause|resume NAME`: through the host when one runs, else here.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
+use futures::{StreamExt, stream};
+use tokio_util::sync::CancellationToken;
 
 use super::out::Out;
 use super::progress::Progress;
 use super::sheet::Look;
 use super::source::client;
-use super::{Failure, Globals, import, imports};
-use crate::app::{self, App};
+use super::{Failure, Globals, import, imports, open, serve};
+use crate::app;
 use crate::config::Config;
 use crate::error::Exit;
 use crate::model::{Ending, Run, RunId, Stamp, SyncName, Trigger};
-use crate::store::{self, Store};
 use crate::web::{Client, client, reader, view};
 
 /// Starts, pauses or resumes a sync.
@@ -42,6 +42,9 @@ pub enum Command {
         name: SyncName,
     },
 }
+
+/// How many syncs run side by side here.
+const AT_ONCE: usize = 4;
 
 /// How often the host is asked whether a run has ended.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -87,19 +90,27 @@ pub async fn host(config: &Config) -> Result<Option<Client>, Failure> {
 }
 
 async fn here(config: Config, names: &[SyncName], out: &Out) -> Result<Exit, Failure> {
-    let app = App::open(config).await?;
+    let app = open(config).await?;
     let progress = Progress::start(&app.bus);
-    let stop = app.stopping();
-    let watch = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.cancel();
-        }
-    });
-    let runs = app.run_once(names, Trigger::Manual).await;
+    let cancel = CancellationToken::new();
+    let watch = tokio::spawn(serve::signals(cancel.clone()));
+    let ran: Vec<_> = stream::iter(names)
+        .map(|name| app.run_once(name, Trigger::Manual, &cancel))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
     watch.abort();
     progress.finish().await;
-    app.stop().await?;
-    told(&runs, out)
+    let mut runs = Vec::with_capacity(ran.len());
+    let mut failed = None;
+    for result in ran {
+        match result {
+            Ok(run) => runs.push(run),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let exit = told(&runs, out)?;
+    failed.map_or(Ok(exit), |error| Err(error.into()))
 }
 
 async fn there(
@@ -194,7 +205,7 @@ async fn set(config: &Config, name: &SyncName, pause: bool, out: &Out) -> Result
     let answer = match host(config).await? {
         Some(client) => client.post(&format!("/api/v1/syncs/{name}/{action}")).await?,
         None => {
-            let store = Store::open(&config.store.path, &app::store_options(config))?;
+            let store = app::open_store(config)?;
             store.set_sync_paused(name, pause)?;
             let message = if pause {
                 format!("{name} is paused")

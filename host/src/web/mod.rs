@@ -10,7 +10,6 @@ pub mod text;
 pub mod view;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::middleware;
 use secrecy::SecretString;
@@ -23,6 +22,7 @@ pub use problem::Problem;
 pub use reader::Reader;
 
 use crate::events::Bus;
+use crate::salesforce::Org;
 use crate::schedule;
 
 /// Why the API cannot be served.
@@ -56,6 +56,8 @@ impl Error {
 pub struct Parts {
     /// Reads the store.
     pub reader: Reader,
+    /// Tells how the connections stand; nothing is asked of Salesforce.
+    pub org: Org,
     /// Is asked to run, pause and resume syncs.
     pub scheduler: schedule::Handle,
     /// Tells what happens.
@@ -68,6 +70,7 @@ pub struct Parts {
 #[derive(Clone)]
 struct Shared {
     reader: Reader,
+    org: Org,
     scheduler: schedule::Handle,
     bus: Bus,
     stopping: CancellationToken,
@@ -99,6 +102,7 @@ impl Listener {
         let guard = Guard::new(self.address.ip(), parts.token);
         let shared = Shared {
             reader: parts.reader,
+            org: parts.org,
             scheduler: parts.scheduler,
             bus: parts.bus,
             stopping: stopping.clone(),
@@ -112,6 +116,3 @@ impl Listener {
             .map_err(Error::Serve)
     }
 }
-
-/// How connections stand, told without asking the org.
-pub type ConnectionsView = Arc<dyn Fn() -> Vec<view::Connection> + Send + Sync>;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ConnectionsView, view};
+use super::view;
 use crate::config::{Allowance, Config, PluginRef};
 use crate::model::{ConnectionName, Purpose, RecordId, Run, RunId, Stamp, SyncName};
 use crate::schedule::{State, SyncStatus};
@@ -55,13 +55,17 @@ impl Error {
 pub struct Reader {
     store: Store,
     config: Arc<Config>,
-    connections: ConnectionsView,
 }
 
 impl Reader {
-    /// Reads this store; `connections` tells how they stand.
-    pub fn new(store: Store, config: Arc<Config>, connections: ConnectionsView) -> Self {
-        Self { store, config, connections }
+    /// Reads this store.
+    pub fn new(store: Store, config: Arc<Config>) -> Self {
+        Self { store, config }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The configuration.
@@ -239,11 +243,6 @@ impl Reader {
             counted: spent.iter().filter(|line| line.counted).map(|line| line.calls).sum(),
             spent,
         })
-    }
-
-    /// The configured connections and how they stand.
-    pub fn connections(&self) -> view::Connections {
-        view::Connections { connections: (self.connections)() }
     }
 
     fn known(&self, sync: &SyncName) -> Result<(), Error> {

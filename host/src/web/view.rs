@@ -7,6 +7,7 @@ use crate::model::{
     ConnectionName, Cursor, PageNote, Purpose, RecordId, Rejection, Run, RunId, Stamp, SyncName,
     Usage,
 };
+use crate::salesforce::{ConnectionState, Org};
 
 /// Runs, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -240,7 +241,9 @@ pub struct Connection {
     pub state: String,
     /// Why it must be connected again, when it must.
     pub why: Option<String>,
-    /// When it was used last.
+    /// When it was last authorised.
+    pub authorised: Option<Stamp>,
+    /// When it was used last, since the host started.
     pub last_used: Option<Stamp>,
 }
 
@@ -249,6 +252,30 @@ pub struct Connection {
 pub struct Connections {
     /// The connections.
     pub connections: Vec<Connection>,
+}
+
+impl Connections {
+    /// How the connections of an org stand, as far as this process knows.
+    pub fn of(org: &Org) -> Self {
+        let connections = org.connections().into_iter().map(|status| {
+            let (state, why) = match status.state {
+                ConnectionState::NotConnected => ("not connected", None),
+                ConnectionState::Healthy => ("healthy", None),
+                ConnectionState::ReconnectNeeded { why } => ("reconnect needed", Some(why)),
+            };
+            Connection {
+                name: status.name,
+                grant: status.grant.to_owned(),
+                user: status.user,
+                org: status.org_id,
+                state: state.to_owned(),
+                why,
+                authorised: status.authorised,
+                last_used: status.last_used,
+            }
+        });
+        Self { connections: connections.collect() }
+    }
 }
 
 /// That a request to do something was taken.
