@@ -13,7 +13,7 @@ use crate::model::{ConnectionName, SyncName};
 
 /// The plugins that are inside the program, by name.
 pub const STOCK_PLUGINS: &[&str] = &[
-    "account-to-group",
+    "account-to-object",
     "contact-to-person",
     "lead-to-person",
     "opportunity-to-object",
@@ -175,7 +175,7 @@ pub struct PluginLimits {
     pub component_bytes: u64,
     /// Time for compiling a component.
     pub compile: Duration,
-    /// Trapping records in one run after which the sync is paused.
+    /// Records of one batch that may break the plugin before the run is stopped.
     pub pause_after: u64,
 }
 
@@ -188,10 +188,10 @@ impl Default for PluginLimits {
             memory_bytes: 64 << 20,
             result_bytes: 16 << 20,
             log_lines: 100,
-            log_bytes: 64 << 10,
+            log_bytes: 16 << 10,
             component_bytes: 32 << 20,
             compile: Duration::from_secs(30),
-            pause_after: 100,
+            pause_after: 20,
         }
     }
 }

@@ -163,13 +163,13 @@ pub struct Plugins {
     pub result: Key<NumberOrText>,
     /// Log lines that are kept of a batch; 100 when left out.
     pub log_lines: Key<i64>,
-    /// The most that a batch's log lines may hold; "64 KiB" when left out.
+    /// The most that a batch's log lines may hold; "16 KiB" when left out.
     pub log_size: Key<NumberOrText>,
     /// The largest component that is loaded; "32 MiB" when left out.
     pub component: Key<NumberOrText>,
     /// Time for compiling a component; "30s" when left out.
     pub compile_time: Key<String>,
-    /// Trapping records in one run after which the sync is paused; 100 when left out.
+    /// Records of one batch that may break the plugin before the run is stopped; 20 when left out.
     pub pause_after: Key<i64>,
 }
 

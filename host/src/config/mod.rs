@@ -7,6 +7,7 @@ pub mod file;
 mod filter;
 mod read;
 mod secret;
+mod sync;
 mod template;
 mod values;
 mod when;

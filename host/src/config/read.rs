@@ -99,7 +99,10 @@ impl Reader {
         let mut found = Vec::new();
         for (i, entry) in entries.into_iter().enumerate() {
             let span = entry.span();
-            let place = label(name, &entry).unwrap_or_else(|| format!("{name}[{}]", i + 1));
+            let place = label(name, &entry).unwrap_or_else(|| match name {
+                "connection" => "connection.main".to_owned(),
+                _ => format!("{name}[{}]", i + 1),
+            });
             if let Some(value) = self.section(&place, entry) {
                 found.push(At { value, span });
             }
@@ -132,7 +135,10 @@ impl Reader {
                 return None;
             };
             let (name, full) = (key.get_ref().to_string(), format!("{place}.{}", key.get_ref()));
-            let (key_at, field_at) = (key.span(), field.span());
+            // The error may be about a part of the value, which is the better place.
+            let inner =
+                field.span().start <= at.start && at.end <= field.span().end && !at.is_empty();
+            let (key_at, field_at) = (key.span(), if inner { at } else { field.span() });
             self.explain(&full, &name, error.message(), field.get_ref(), key_at, field_at);
             let DeValue::Table(table) = value.get_mut() else { return None };
             table.remove(name.as_str());
@@ -150,13 +156,6 @@ impl Reader {
         field_at: Range<usize>,
     ) {
         let message = one_line(message);
-        if is_secret(name) && !field.is_table() {
-            let cure = format!(
-                "write {name} = {{ env = \"NAME\" }} or {{ file = \"path\" }}, and change the secret: it has been in a file"
-            );
-            let what = "a secret must not stand in this file";
-            return self.problem("config.secret-in-file", full, None, what, cure, field_at);
-        }
         let expected: Vec<&str> = message
             .split_once("expected ")
             .map(|(_, list)| list.split('`').skip(1).step_by(2).collect())
@@ -168,26 +167,43 @@ impl Reader {
             };
             return self.problem("config.key", full, None, "there is no such key", cure, key_at);
         }
+        if is_secret(name) && !field.is_table() {
+            let cure = format!(
+                "write {name} = {{ env = \"NAME\" }} or {{ file = \"path\" }}, and change the secret: it has been in a file"
+            );
+            let what = "a secret must not stand in this file";
+            return self.problem("config.secret-in-file", full, None, what, cure, field_at);
+        }
         if message.starts_with("unknown variant") {
             let cure = format!("write one of \"{}\"", expected.join("\", \""));
             let at = field_at.clone();
             return self.problem("config.value", full, Some(at), "is not known", cure, field_at);
         }
-        let cure = match message.split_once("expected ") {
-            Some((_, wanted)) => format!("write {}", with_article(wanted)),
-            None => "mend the value".to_owned(),
+        let at = Some(field_at.clone());
+        if is_secret(name) {
+            let cure = format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"path\" }}");
+            let what = "does not say where the secret is";
+            return self.problem("config.value", full, at, what, cure, field_at);
+        }
+        let (what, cure) = match message.split_once("expected ") {
+            Some((_, wanted)) => {
+                let wanted = in_toml(wanted);
+                (format!("is not {wanted}"), format!("write {wanted}"))
+            }
+            None => (message, "mend the value".to_owned()),
         };
-        let shown = Some(field_at.clone()).filter(|_| !field.is_table());
-        self.problem("config.value", full, shown, message, cure, field_at);
+        self.problem("config.value", full, at, what, cure, field_at);
     }
 }
 
-fn with_article(wanted: &str) -> String {
+/// What serde expects, in the words of the file.
+fn in_toml(wanted: &str) -> &str {
     match wanted {
-        "i64" => "a whole number".to_owned(),
-        "a boolean" => "true or false".to_owned(),
-        "a string" => "a text in quotes".to_owned(),
-        other => other.to_owned(),
+        "i64" => "a whole number",
+        "a boolean" => "true or false",
+        "a string" | "string" => "a text in quotes",
+        "a map" => "a table such as { name = \"value\" }",
+        other => other,
     }
 }
 

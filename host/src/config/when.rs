@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use croner::errors::CronError as Croner;
@@ -38,7 +39,7 @@ impl fmt::Display for When {
 #[derive(Clone)]
 pub struct Cron {
     text: String,
-    cron: croner::Cron,
+    cron: Arc<croner::Cron>,
     zone: TimeZone,
     zone_name: String,
 }
@@ -62,6 +63,7 @@ impl Cron {
     pub fn new(text: &str, zone_name: &str) -> Result<Self, CronError> {
         let cron = text
             .parse::<croner::Cron>()
+            .map(Arc::new)
             .map_err(|error| CronError::Expression(error.to_string()))?;
         let zone = TimeZone::get(zone_name).map_err(|_| CronError::Zone(zone_name.to_owned()))?;
         let cron =

@@ -45,6 +45,7 @@ pub(super) struct Live {
     idle: Vec<oneshot::Sender<()>>,
     stopping: Vec<oneshot::Sender<()>>,
     stopped: bool,
+    deserted: bool,
 }
 
 impl Live {
@@ -80,6 +81,7 @@ impl Live {
             idle: Vec::new(),
             stopping: Vec::new(),
             stopped: false,
+            deserted: false,
         }
     }
 
@@ -92,9 +94,12 @@ impl Live {
             }
             tokio::select! {
                 () = tokio::time::sleep_until(Instant::now() + wait) => {}
-                command = commands.recv(), if !self.stopped => match command {
+                command = commands.recv(), if !self.deserted => match command {
                     Some(command) => self.obey(command).await,
-                    None => self.stop(),
+                    None => {
+                        self.deserted = true;
+                        self.stop();
+                    }
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
                 event = events.recv() => self.hear(event),
@@ -199,6 +204,7 @@ impl Live {
         let Ok(told) = event else { return };
         if let Event::RunStarted { run, sync, .. } = &told.event
             && let Some(slot) = self.slots.iter_mut().find(|slot| slot.job.name == *sync)
+            && slot.job.last.as_ref().and_then(|last| last.run).is_none_or(|last| *run > last)
             && let Some(running) = &mut slot.running
         {
             running.run = Some(*run);
@@ -234,6 +240,9 @@ impl Live {
         let Some(slot) = self.slots.get_mut(index) else {
             return Err(Error::Unknown(name.clone()));
         };
+        if self.stopped {
+            return Err(Error::Stopped);
+        }
         if !slot.job.enabled {
             return Err(Error::Disabled(name.clone()));
         }

@@ -8,6 +8,9 @@ use crate::model::{Ending, Stamp, Trigger};
 /// The most that a start is put off, so that many hosts and syncs do not ask at one moment.
 const MOST_JITTER: Duration = Duration::from_secs(30);
 
+/// The least wait after a pause, so that a time that has passed already cannot make a sync spin.
+const LEAST_PAUSE: Duration = Duration::from_secs(5);
+
 /// What is known of the last run of a sync.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Last {
@@ -40,7 +43,8 @@ pub fn due(when: &When, last: Option<&Last>, now: Stamp, seed: u64) -> Option<Du
     };
     match &last.ending {
         Ending::Paused { resumes_at: Some(at), .. } => {
-            return Some(Due { at: *at, trigger: Trigger::Resume });
+            let at = if last.seen { (*at).max(now.plus(LEAST_PAUSE)) } else { *at };
+            return Some(Due { at, trigger: Trigger::Resume });
         }
         Ending::Interrupted if !last.seen && *when != When::Manual => {
             return Some(Due { at: now, trigger: Trigger::Resume });
@@ -223,7 +227,12 @@ mod tests {
         fn a_pause_ends_when_it_said(when in whens(), in_ms in -1000_i64..1_000_000, seed: u64) {
             let at = Stamp(NOW.0 + in_ms);
             let ending = Ending::Paused { code: "limit.daily".into(), reason: String::new(), resumes_at: Some(at) };
-            let next = due(&when, Some(&ran(NOW, ending)), NOW, seed);
+            let mut last = ran(NOW, ending);
+            let next = due(&when, Some(&last), NOW, seed);
+            let at_least = at.max(NOW.plus(LEAST_PAUSE));
+            prop_assert_eq!(next, Some(Due { at: at_least, trigger: Trigger::Resume }));
+            last.seen = false;
+            let next = due(&when, Some(&last), NOW, seed);
             prop_assert_eq!(next, Some(Due { at, trigger: Trigger::Resume }));
         }
 

@@ -17,7 +17,7 @@ const FULL: usize = 64 * 1024;
 /// The longest text that unpacking will make.
 const LONGEST: usize = 1 << 30;
 /// Unpacked blocks kept for readers.
-const KEPT: usize = 32;
+const KEPT: usize = 128;
 /// Counts to a key.
 const GROUP: u64 = 256;
 
@@ -43,10 +43,8 @@ impl Packer {
 
     /// Its packed form, behind its length.
     pub(super) fn pack(&mut self, plain: &[u8]) -> Result<Vec<u8>, Error> {
-        let packed = self
-            .0
-            .compress(plain)
-            .map_err(|source| Error::Io { doing: "compressing", source })?;
+        let packed =
+            self.0.compress(plain).map_err(|source| Error::Io { doing: "compressing", source })?;
         let mut payload = Vec::with_capacity(packed.len() + 5);
         payload.number(plain.len() as u64);
         payload.extend_from_slice(&packed);
@@ -219,7 +217,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-fn read_counts(key: &[u8], payload: &[u8]) -> Result<Vec<u64>, Error> {
+pub(super) fn read_counts(key: &[u8], payload: &[u8]) -> Result<Vec<u64>, Error> {
     let mut take = Take(payload);
     take.number()
         .filter(|&used| used <= GROUP)
@@ -246,7 +244,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    fn read(number: u64, key: &[u8], plain: Vec<u8>) -> Result<Self, Error> {
+    pub(super) fn read(number: u64, key: &[u8], plain: Vec<u8>) -> Result<Self, Error> {
         let mut take = Take(&plain);
         let mut items = Vec::new();
         let read = (|| {

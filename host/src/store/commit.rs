@@ -17,6 +17,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::Store;
 use super::block::Blocks;
 use super::disk::Writes;
 use super::entry::State;
@@ -29,7 +30,6 @@ use super::names::Class;
 use super::plan::{Change, Planner};
 use super::records::Failed;
 use super::runs::{read_state, write_run};
-use super::Store;
 use crate::model::{
     Batch, Counts, Cursor, Outcome, PageNote, RecordId, Rejection, Run, RunId, SyncName,
 };
@@ -96,11 +96,8 @@ impl Store {
         let disk = &self.0.disk;
         let mut guard = self.writer();
         let writer = &mut *guard;
-        let mut run = self
-            .active()
-            .get(&commit.run)
-            .cloned()
-            .ok_or(Error::NoRun { run: commit.run })?;
+        let mut run =
+            self.active().get(&commit.run).cloned().ok_or(Error::NoRun { run: commit.run })?;
 
         let mut writes = Writes::default();
         let mut names = self.names().clone();

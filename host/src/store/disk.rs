@@ -15,7 +15,7 @@ use super::{guard, layout};
 
 /// Fixed for the life of a store. A node of sled's tree holds at most 17 values and must stay under a quarter of a segment
 /// (see guard.rs), so no value may be longer than [`PART`].
-const SEGMENT: usize = 4 * 1024 * 1024;
+pub(super) const SEGMENT: usize = 4 * 1024 * 1024;
 /// The longest stored value; longer payloads are cut into parts.
 pub(super) const PART: usize = 48 * 1024;
 

@@ -24,7 +24,9 @@ pub enum Error {
         cure: String,
     },
     /// A later kilofold wrote it.
-    #[error("{what} was written by a later kilofold (format {found}, this one knows up to {known}): use that one")]
+    #[error(
+        "{what} was written by a later kilofold (format {found}, this one knows up to {known}): use that one"
+    )]
     Newer {
         /// What was read.
         what: String,
@@ -34,7 +36,9 @@ pub enum Error {
         known: u64,
     },
     /// The disk is full.
-    #[error("the disk is full while {doing}: make room and start again, nothing that was acknowledged is lost")]
+    #[error(
+        "the disk is full while {doing}: make room and start again, nothing that was acknowledged is lost"
+    )]
     Full {
         /// What was being done.
         doing: &'static str,

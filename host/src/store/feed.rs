@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Store;
 use super::block::{Packer, Place, unpack};
 use super::codec::{self, Put, Take};
 use super::disk::{Disk, Writes};
 use super::error::Error;
 use super::layout::{Space, number_at};
 use super::names::Class;
-use super::Store;
 use crate::model::{RecordId, RunId, Stamp, SyncName};
 
 /// What happened to an output.
@@ -107,7 +107,7 @@ impl Lines {
 }
 
 /// The changes of a stored batch.
-struct Chunk {
+pub(super) struct Chunk {
     first: u64,
     at: Stamp,
     sync: u16,
@@ -121,7 +121,7 @@ impl Chunk {
         Self::parse(key, &plain).ok_or_else(|| codec::unfit(key, "it cannot be read"))
     }
 
-    fn parse(key: &[u8], plain: &[u8]) -> Option<Self> {
+    pub(super) fn parse(key: &[u8], plain: &[u8]) -> Option<Self> {
         let mut take = Take(plain);
         let first = number_at(key, 1)?;
         let (at, sync, run) = (Stamp(take.signed()?), take.short()?, RunId(take.number()?));
@@ -193,7 +193,8 @@ impl Store {
             }
             let chunk = Chunk::read(disk, &key, &head)?;
             let sync = self.names().name(Class::Sync, chunk.sync)?;
-            let sync = SyncName::new(&sync).map_err(|error| codec::unfit(&key, &error.to_string()))?;
+            let sync =
+                SyncName::new(&sync).map_err(|error| codec::unfit(&key, &error.to_string()))?;
             for (seq, line) in (chunk.first..).zip(chunk.lines) {
                 if seq <= after {
                     continue;

@@ -76,7 +76,8 @@ pub(super) fn read_entries(
     if !ids.is_sorted() {
         order.sort_unstable_by_key(|&i| ids[i]);
     }
-    let mut keys: Vec<Vec<u8>> = order.iter().map(|&i| Space::Record.record(sync, &ids[i])).collect();
+    let mut keys: Vec<Vec<u8>> =
+        order.iter().map(|&i| Space::Record.record(sync, &ids[i])).collect();
     keys.dedup();
     let found = disk.get_many(&keys)?;
     let mut entries = vec![None; ids.len()];

@@ -51,7 +51,9 @@ impl Names {
             let table = names.table_mut(class);
             for (number, name) in found {
                 if usize::from(number) != table.names.len() {
-                    return Err(Error::damaged(format!("names: '{name}' has number {number} out of order")));
+                    return Err(Error::damaged(format!(
+                        "names: '{name}' has number {number} out of order"
+                    )));
                 }
                 table.names.push(name.clone());
                 table.numbers.insert(name, number);

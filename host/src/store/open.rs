@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use super::block::{self, Packer};
 use super::codec;
@@ -44,18 +45,7 @@ impl Store {
     pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
         let io = |source| io_error("opening the store", source);
         fs::create_dir_all(path).map_err(io)?;
-        let disk = Disk::open(&path.join("sled"), options.cache_bytes).map_err(|error| match error
-        {
-            Error::Locked { .. } => {
-                let pid = fs::read_to_string(path.join(OWNER)).unwrap_or_default();
-                let holder = match pid.trim() {
-                    "" => String::new(),
-                    pid => format!(" by process {pid}"),
-                };
-                Error::Locked { path: path.to_owned(), holder }
-            }
-            other => other,
-        })?;
+        let disk = open_disk(path, options)?;
         fs::write(path.join(OWNER), format!("{}\n", std::process::id())).map_err(io)?;
 
         let meta = match disk.get(&Meta::key())? {
@@ -113,6 +103,26 @@ impl Store {
         if let Err(error) = write() {
             tracing::warn!(%error, "the number of the last commit could not be noted");
         }
+    }
+}
+
+/// Opens sled; when it is in use, says by whom.
+fn open_disk(path: &Path, options: &Options) -> Result<Disk, Error> {
+    // sled's own threads let go of a store a moment after its last handle is gone, so a store that this very process held
+    // is worth a little patience.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let begun = Instant::now();
+    loop {
+        let pid = match Disk::open(&path.join("sled"), options.cache_bytes) {
+            Err(Error::Locked { .. }) => fs::read_to_string(path.join(OWNER)).unwrap_or_default(),
+            opened => return opened,
+        };
+        let pid = pid.trim();
+        if pid != std::process::id().to_string() || begun.elapsed() > PATIENCE {
+            let holder = if pid.is_empty() { String::new() } else { format!(" by process {pid}") };
+            return Err(Error::Locked { path: path.to_owned(), holder });
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

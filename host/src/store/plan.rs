@@ -98,7 +98,8 @@ impl Planner<'_> {
             wants.push(wanted);
         }
 
-        let explicit = |want: &Want| want.key.as_deref().is_some_and(|key| record_key(key).is_some());
+        let explicit =
+            |want: &Want| want.key.as_deref().is_some_and(|key| record_key(key).is_some());
         self.track = self.state.foreign > 0 || wants.iter().flatten().any(explicit);
         for i in (0..batch.len()).filter(|&i| acts[i]) {
             let keep: fn(&[Want], &Held) -> bool = match &changes[i] {
@@ -145,7 +146,12 @@ impl Planner<'_> {
                 Some(("output.no-key", format!("an output of kind {kind} has an empty key")))
             } else if key.len() > LONGEST_KEY {
                 let len = key.len();
-                Some(("output.long-key", format!("the key of an output of kind {kind} has {len} bytes, over {LONGEST_KEY}")))
+                Some((
+                    "output.long-key",
+                    format!(
+                        "the key of an output of kind {kind} has {len} bytes, over {LONGEST_KEY}"
+                    ),
+                ))
             } else if size > LONGEST_ENTRY {
                 Some(("output.too-many", "it yields more outputs than one record can".to_owned()))
             } else if many && !seen.insert((named, key.clone())) {
@@ -199,7 +205,11 @@ impl Planner<'_> {
                     .as_ref()
                     .is_some_and(|entry| entry.held(want.kind, want.key.as_deref()).is_some());
                 if !held && !self.owners.contains_key(&(want.kind, key.to_owned())) {
-                    asked.push((layout::index(self.sync, want.kind, key), want.kind, key.to_owned()));
+                    asked.push((
+                        layout::index(self.sync, want.kind, key),
+                        want.kind,
+                        key.to_owned(),
+                    ));
                 }
             }
         }
@@ -210,7 +220,9 @@ impl Planner<'_> {
         let mut others = Vec::new();
         for ((index, kind, key), payload) in asked.into_iter().zip(found) {
             let owner = payload.map(|payload| read_id(&index, &payload)).transpose()?;
-            if owner.is_none() && let Some(id) = record_key(&key) {
+            if owner.is_none()
+                && let Some(id) = record_key(&key)
+            {
                 others.push((id, kind));
             }
             self.owners.insert((kind, key), owner);
@@ -348,8 +360,7 @@ impl Planner<'_> {
             Some((state, deleted)) => {
                 failed_before = matches!(state, State::Failed(_));
                 stored.failed -= u64::from(failed_before).min(stored.failed);
-                stored.skipped -=
-                    u64::from(matches!(state, State::Skipped(_))).min(stored.skipped);
+                stored.skipped -= u64::from(matches!(state, State::Skipped(_))).min(stored.skipped);
                 stored.deleted -= u64::from(*deleted).min(stored.deleted);
             }
         }

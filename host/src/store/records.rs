@@ -1,9 +1,9 @@
 //! Reading records, outputs and failures.
 
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Store;
 use super::block::{Place, unpack};
 use super::codec;
 use super::entry::{Entry, Held, State};
@@ -11,7 +11,6 @@ use super::error::Error;
 use super::layout::{self, Space, id_of, number_at};
 use super::meta::from_json;
 use super::names::Class;
-use super::Store;
 use crate::model::{Output, RecordId, Rejection, RunId, Span, Stamp, SyncName};
 
 /// A record as it is stored.
@@ -265,7 +264,9 @@ impl Store {
                 Pick::Failed => matches!(entry.state, State::Failed(_)),
                 Pick::FailedIn(run) => matches!(entry.state, State::Failed(_)) && entry.run == run,
             };
-            let Some(Place { block, index }) = entry.raw.filter(|_| wanted) else { return Ok(None) };
+            let Some(Place { block, index }) = entry.raw.filter(|_| wanted) else {
+                return Ok(None);
+            };
             if let Some(text) = self.text(Place { block, index }, id)? {
                 return Ok(Some(text));
             }
@@ -321,4 +322,3 @@ pub(super) fn read_id(key: &[u8], payload: &[u8]) -> Result<RecordId, Error> {
     let id = std::str::from_utf8(payload).ok().and_then(|text| RecordId::parse(text).ok());
     id.ok_or_else(|| codec::unfit(key, "it names no record"))
 }
-

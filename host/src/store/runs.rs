@@ -216,8 +216,8 @@ impl Store {
         let mut runs = Vec::new();
         for item in self.0.disk.below(&prefix, &end).rev().take(filter.limit) {
             let (key, _) = item?;
-            let id = number_at(&key, prefix.len())
-                .ok_or_else(|| codec::unfit(&key, "it is no run"))?;
+            let id =
+                number_at(&key, prefix.len()).ok_or_else(|| codec::unfit(&key, "it is no run"))?;
             let run = self.run(RunId(id))?;
             runs.push(run.ok_or_else(|| codec::unfit(&key, "its run is missing"))?);
         }

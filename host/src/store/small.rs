@@ -29,7 +29,11 @@ impl Store {
     pub fn set_sync_paused(&self, sync: &SyncName, paused: bool) -> Result<(), Error> {
         let key = Space::Paused.name(sync.as_str());
         let mut writes = Writes::default();
-        if paused { writes.put(key, &[]) } else { writes.remove(key) }
+        if paused {
+            writes.put(key, &[])
+        } else {
+            writes.remove(key)
+        }
         self.0.disk.apply(writes)?;
         self.0.disk.flush()
     }

@@ -5,30 +5,34 @@ use std::borrow::Cow;
 /// An e-mail address in lower case, if the text is one; nothing is copied when it already was.
 pub fn email(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim();
-    let (local, domain) = text.split_once('@')?;
-    let sound = |it: char| {
-        !it.is_whitespace()
-            && !it.is_control()
-            && !matches!(it, '@' | ',' | ';' | '<' | '>' | '"' | '(' | ')')
-    };
-    let label = |it: &str| !it.is_empty() && !it.starts_with('-') && !it.ends_with('-');
-    let good = text.len() <= 254
-        && !local.is_empty()
-        && local.chars().all(sound)
-        && domain.chars().all(sound)
-        && domain.contains('.')
-        && domain.split('.').all(label);
-    good.then(|| lower(text))
-}
-
-fn lower(text: &str) -> Cow<'_, str> {
-    if text
-        .bytes()
-        .all(|it| it.is_ascii() && !it.is_ascii_uppercase())
-    {
-        return Cow::Borrowed(text);
+    let (mut at, mut ascii, mut lower) = (None, true, true);
+    for (position, byte) in text.bytes().enumerate() {
+        match byte {
+            b'@' if at.is_some() => return None,
+            b'@' => at = Some(position),
+            0..=b' ' | 0x7f | b',' | b';' | b'<' | b'>' | b'"' | b'(' | b')' => return None,
+            b'A'..=b'Z' => lower = false,
+            0x80.. => ascii = false,
+            _ => {}
+        }
     }
-    Cow::Owned(text.to_lowercase())
+    let at = at?;
+    let label = |it: &str| !it.is_empty() && !it.starts_with('-') && !it.ends_with('-');
+    let (name, rest) = text[at + 1..].split_once('.')?;
+    let strange = |it: char| it.is_whitespace() || it.is_control();
+    if at == 0
+        || text.len() > 254
+        || !label(name)
+        || !rest.split('.').all(label)
+        || !ascii && text.contains(strange)
+    {
+        return None;
+    }
+    Some(match (ascii, lower) {
+        (true, true) => Cow::Borrowed(text),
+        (true, false) => Cow::Owned(text.to_ascii_lowercase()),
+        (false, _) => Cow::Owned(text.to_lowercase()),
+    })
 }
 
 /// First and last name in one; nothing is copied when there is only the last.

@@ -63,7 +63,7 @@ pub struct SimConfig {
     pub control_token: Option<String>,
     /// Where the org's time comes from.
     pub clock: ClockMode,
-    /// The most bytes of rendered pages kept for repeated queries; 0 keeps none.
+    /// The most bytes of rendered pages kept for the next reader; 0 keeps none.
     pub page_cache_bytes: usize,
 }
 
@@ -92,7 +92,7 @@ impl Default for SimConfig {
             latency: Duration::ZERO,
             control_token: None,
             clock: ClockMode::System,
-            page_cache_bytes: 64 << 20,
+            page_cache_bytes: 256 << 20,
         }
     }
 }

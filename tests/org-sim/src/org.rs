@@ -1,16 +1,17 @@
 //! The org: all records of all objects, their schema, and the questions that can be asked of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use crate::data::id::{self, Numbering};
+use crate::data::index::ByStamp;
 use crate::data::make::{Cell, mix};
 use crate::data::objects::{OBJECTS, find};
 pub use crate::data::replicate::Truth;
-use crate::data::schema::{Class, Kind, Object};
+use crate::data::schema::Object;
 use crate::data::value::{Value, timestamp};
 use crate::render::Pages;
 pub use crate::soql::ResultSet;
@@ -112,7 +113,7 @@ pub struct Table {
     pub(crate) hidden: Vec<bool>,
     pub(crate) described: i64,
     pub(crate) revision: u64,
-    by_stamp: Mutex<Option<(u64, Arc<Vec<u32>>)>>,
+    pub(crate) by_stamp: ByStamp,
 }
 
 /// All records of one org.
@@ -227,120 +228,6 @@ impl Org {
             .collect();
         json!({ "sObjects": counts })
     }
-
-    /// Sets one field of one record as a user would; numbers, text, `YYYY-MM-DD` and date-times as JSON spells them.
-    pub fn set_field(
-        &mut self,
-        object: &str,
-        id: &str,
-        field: &str,
-        value: Json,
-        now: Timestamp,
-    ) -> Result<(), ApiError> {
-        self.clock = self.clock.max(now.as_second());
-        let table = self.table_mut(object).ok_or_else(ApiError::not_found)?;
-        let row = id::canonical(id)
-            .and_then(|id| table.ids.row(&id))
-            .filter(|row| table.rows.get(*row as usize).is_some_and(|row| !row.purged))
-            .ok_or_else(ApiError::not_found)?;
-        let about = table.object();
-        let Some(index) = about.field(field) else {
-            return Err(ApiError::bad(
-                "INVALID_FIELD",
-                format!("No such column '{field}' on sobject of type {}", about.name),
-            ));
-        };
-        let known = &about.fields[index];
-        let fail = |code: &str, message: String| ApiError {
-            fields: vec![known.name.to_owned()],
-            ..ApiError::bad(code, message)
-        };
-        if !known.writable {
-            return Err(fail(
-                "INVALID_FIELD_FOR_INSERT_UPDATE",
-                format!(
-                    "Unable to create/update fields: {}. Please check the security settings of this field and verify that it is read/write for your profile or permission set.",
-                    known.name
-                ),
-            ));
-        }
-        if value.is_null() && !known.nillable {
-            return Err(fail(
-                "REQUIRED_FIELD_MISSING",
-                format!("Required fields are missing: [{}]", known.name),
-            ));
-        }
-        let Some(value) = from_json(known.kind, &value) else {
-            return Err(fail(
-                "JSON_PARSER_ERROR",
-                format!(
-                    "Cannot deserialize instance of {} from {} value {value}",
-                    known.kind.name(),
-                    kind_of(&value)
-                ),
-            ));
-        };
-        let length = known.kind.length();
-        if length > 0
-            && value
-                .as_text()
-                .is_some_and(|text| text.chars().count() > length as usize)
-        {
-            return Err(fail(
-                "STRING_TOO_LONG",
-                format!(
-                    "{}: data value too large: (max length={length})",
-                    known.label
-                ),
-            ));
-        }
-        if table.rows[row as usize].deleted {
-            return Err(fail("ENTITY_IS_DELETED", "entity is deleted".to_owned()));
-        }
-        table
-            .overrides
-            .insert((row, u16::try_from(index).unwrap_or(u16::MAX)), value);
-        let state = &mut table.rows[row as usize];
-        state.overridden = true;
-        state.modified = now.as_second();
-        state.stamp = now.as_second();
-        state.revision += 1;
-        table.revision += 1;
-        Ok(())
-    }
-}
-
-fn kind_of(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "boolean",
-        Json::Number(_) => "number",
-        Json::String(_) => "String",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
-    }
-}
-
-fn from_json(kind: Kind, value: &Json) -> Option<Value> {
-    if value.is_null() {
-        return Some(Value::Null);
-    }
-    match kind.class() {
-        Class::Text => value.as_str().map(|text| Value::text(text.to_owned())),
-        Class::Id => value.as_str().and_then(id::canonical).map(Value::text),
-        Class::Bool => value.as_bool().map(Value::Bool),
-        Class::Number if kind == Kind::Int => value.as_i64().map(Value::Int),
-        Class::Number => value.as_f64().map(Value::Num),
-        Class::Date => value
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .map(Value::Day),
-        Class::Time => value
-            .as_str()
-            .and_then(|text| text.parse::<Timestamp>().ok())
-            .map(|at| Value::Time(at.as_second())),
-        Class::Compound => None,
-    }
 }
 
 impl Table {
@@ -356,11 +243,18 @@ impl Table {
             hidden: vec![false; object.fields.len()],
             described: now - 20 * DAY - (salt % 1_000_000) as i64,
             revision: 0,
-            by_stamp: Mutex::new(None),
+            by_stamp: ByStamp::default(),
         };
         table
             .rows
             .extend((0..u64::from(size)).map(|row| past(salt, row, u64::from(size), now)));
+        if object.field("SystemModstamp").is_none() {
+            // Nothing was ever changed that nobody could see.
+            for row in &mut table.rows {
+                row.stamp = row.created;
+                row.modified = row.created;
+            }
+        }
         table
     }
 
@@ -392,24 +286,9 @@ impl Table {
             .map_or(Value::Null, |about| cell.make(field, about))
     }
 
-    /// Row numbers in the order of (SystemModstamp, Id), sorted once per change of the table.
+    /// Row numbers in the order of (SystemModstamp, Id).
     pub(crate) fn by_stamp(&self) -> Arc<Vec<u32>> {
-        let mut kept = self.by_stamp.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((revision, order)) = kept.as_ref()
-            && *revision == self.revision
-        {
-            return Arc::clone(order);
-        }
-        // Starting from the old order makes the stable sort find long runs.
-        let mut order = kept
-            .take()
-            .map(|(_, order)| Arc::unwrap_or_clone(order))
-            .unwrap_or_default();
-        order.extend(order.len() as u32..self.rows.len() as u32);
-        order.sort_by_key(|row| (self.rows[*row as usize].stamp, *row));
-        let order = Arc::new(order);
-        *kept = Some((self.revision, Arc::clone(&order)));
-        order
+        self.by_stamp.order(&self.rows)
     }
 
     /// When describe last changed.

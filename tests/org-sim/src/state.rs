@@ -40,7 +40,8 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(config: SimConfig, addr: SocketAddr) -> Self {
         let clock = Clock::new(config.clock);
-        let org = Org::new(config.seed, &config.sizes, clock.now());
+        let mut org = Org::new(config.seed, &config.sizes, clock.now());
+        org.set_page_room(config.page_cache_bytes);
         let org_id = org.org_id().to_owned();
         let auth = Auth::new(
             &org_id,

@@ -1,4 +1,5 @@
 //! Logging in, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 mod common;
 

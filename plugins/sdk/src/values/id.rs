@@ -11,11 +11,13 @@ const SUFFIX: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 impl<'a> Id<'a> {
     /// An id from its text, if it is one.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if !matches!(bytes.len(), 15 | 18) || !bytes.iter().all(u8::is_ascii_alphanumeric) {
-            return None;
-        }
-        (bytes.len() == 15 || suffix(bytes) == bytes[15..]).then_some(Self(text))
+        let (id, suffix) = text.as_bytes().split_first_chunk::<15>()?;
+        let capitals = capitals(id)?;
+        let sound = match suffix {
+            [] => true,
+            suffix => suffix == spell(capitals),
+        };
+        sound.then_some(Self(text))
     }
 
     /// The id as it came.
@@ -31,21 +33,29 @@ impl<'a> Id<'a> {
 
     /// The id in 18 characters, which stays unique where case is ignored.
     pub fn to_18(&self) -> String {
-        let suffix = suffix(self.0.as_bytes());
         let mut id = self.0[..15].to_owned();
-        id.extend(suffix.iter().map(|it| char::from(*it)));
+        if let Some(capitals) = self.0.as_bytes().first_chunk().and_then(capitals) {
+            id.extend(spell(capitals).map(char::from));
+        }
         id
     }
 }
 
-/// A bit for every capital in five characters, five bits to a character of the suffix.
-fn suffix(id: &[u8]) -> [u8; 3] {
-    [0, 5, 10].map(|from| {
-        let bits = (0..5)
-            .map(|at| usize::from(id[from + at].is_ascii_uppercase()) << at)
-            .sum::<usize>();
-        SUFFIX[bits]
-    })
+/// A bit for every capital, if these are all letters and digits.
+#[inline]
+fn capitals(id: &[u8; 15]) -> Option<usize> {
+    let (mut capitals, mut sound) = (0, true);
+    for (at, byte) in id.iter().enumerate() {
+        capitals |= usize::from(byte.is_ascii_uppercase()) << at;
+        sound &= byte.is_ascii_alphanumeric();
+    }
+    sound.then_some(capitals)
+}
+
+/// Five bits to a character of the suffix.
+#[inline]
+fn spell(capitals: usize) -> [u8; 3] {
+    [0, 5, 10].map(|from| SUFFIX[(capitals >> from) & 31])
 }
 
 impl AsRef<str> for Id<'_> {

@@ -5,6 +5,11 @@
 use std::fmt;
 
 const DAY: i64 = 86_400_000;
+/// Days from 1 March of the year 0 to 1970-01-01.
+const MARCH_0: i32 = 719_468;
+/// The first and the last millisecond of the years 1 to 9999.
+const FIRST: i64 = -62_135_596_800_000;
+const LAST: i64 = 253_402_300_799_999;
 
 /// A day of the calendar, from the year 1 to 9999.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,38 +54,41 @@ impl Date {
     }
 
     /// Days since 1970-01-01.
-    pub fn days_since_1970(&self) -> i64 {
+    pub fn days_since_1970(&self) -> i32 {
         // Years are counted from March, so that the leap day is a year's last.
-        let month = (i64::from(self.month) + 9) % 12;
-        let year = i64::from(self.year) - i64::from(month >= 10);
-        let of_year = (153 * month + 2) / 5 + i64::from(self.day) - 1;
-        365 * year + year / 4 - year / 100 + year / 400 + of_year - 719_468
+        let month = (i32::from(self.month) + 9) % 12;
+        let year = i32::from(self.year) - i32::from(month >= 10);
+        let of_year = (153 * month + 2) / 5 + i32::from(self.day) - 1;
+        365 * year + year / 4 - year / 100 + year / 400 + of_year - MARCH_0
     }
 
-    fn from_days(days: i64) -> Option<Self> {
-        let days = days + 719_468;
-        let era = days.div_euclid(146_097);
-        let of_era = days.rem_euclid(146_097);
+    /// The day that lies so many days after 1 March of the year 0, if it is one of ours.
+    fn from_days(days: u32) -> Option<Self> {
+        let of_era = days % 146_097;
         let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
         let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month = (5 * of_year + 2) / 153;
         let day = of_year - (153 * month + 2) / 5 + 1;
-        let year = year_of_era + era * 400 + i64::from(month >= 10);
+        let year = year_of_era + days / 146_097 * 400 + u32::from(month >= 10);
         let month = if month < 10 { month + 3 } else { month - 9 };
-        Self::new(
-            u16::try_from(year).ok()?,
-            u8::try_from(month).ok()?,
-            u8::try_from(day).ok()?,
-        )
+        Some(Self {
+            year: u16::try_from(year).ok()?,
+            month: month as u8,
+            day: day as u8,
+        })
+    }
+
+    fn spell(&self) -> [u8; 10] {
+        let mut out = *b"0000-00-00";
+        put_two(&mut out, 0, (self.year / 100) as u8);
+        put_two(&mut out, 2, (self.year % 100) as u8);
+        put_two(&mut out, 5, self.month);
+        put_two(&mut out, 8, self.day);
+        out
     }
 
     pub(crate) fn write(&self, out: &mut String) {
-        push_two(out, (self.year / 100) as u8);
-        push_two(out, (self.year % 100) as u8);
-        out.push('-');
-        push_two(out, self.month);
-        out.push('-');
-        push_two(out, self.day);
+        push(out, &self.spell());
     }
 }
 
@@ -93,7 +101,7 @@ pub struct DateTime {
 impl DateTime {
     /// A moment from milliseconds since 1970, if it lies in the years 1 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
-        Date::from_days(millis.div_euclid(DAY)).map(|_| Self { millis })
+        (FIRST..=LAST).contains(&millis).then_some(Self { millis })
     }
 
     /// A moment spelled `2024-02-29T08:30:00.000+0000`; `Z`, `+01:00` and no fraction are read as well.
@@ -111,10 +119,16 @@ impl DateTime {
         if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
-        let (fraction, zone) = fraction(&bytes[19..])?;
-        let clock = (i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second);
-        let local = date.days_since_1970() * DAY + clock * 1000 + fraction;
-        Self::from_millis(local - offset(zone)? * 60_000)
+        let (fraction, zone) = match &bytes[19..] {
+            b".000+0000" => (0, 0),
+            rest => {
+                let (fraction, zone) = fraction(rest)?;
+                (fraction, offset(zone)?)
+            }
+        };
+        let clock = (u32::from(hour) * 60 + u32::from(minute)) * 60 + u32::from(second);
+        let local = i64::from(date.days_since_1970()) * DAY + i64::from(clock * 1000) + fraction;
+        Self::from_millis(local - zone * 60_000)
     }
 
     /// Milliseconds since 1970.
@@ -124,33 +138,39 @@ impl DateTime {
 
     /// The day, in UTC.
     pub fn date(&self) -> Date {
-        // The constructors admit only moments whose day exists.
-        Date::from_days(self.millis.div_euclid(DAY)).unwrap_or(Date {
-            year: 1970,
-            month: 1,
-            day: 1,
-        })
+        self.split().0
+    }
+
+    /// The day and the milliseconds in it.
+    fn split(&self) -> (Date, u32) {
+        // The constructor admits only moments whose day exists.
+        let since_year_0 = (self.millis + i64::from(MARCH_0) * DAY) as u64;
+        let day = Date::from_days((since_year_0 / DAY as u64) as u32);
+        (
+            day.unwrap_or(Date {
+                year: 1970,
+                month: 1,
+                day: 1,
+            }),
+            (since_year_0 % DAY as u64) as u32,
+        )
     }
 
     pub(crate) fn write(&self, out: &mut String) {
-        self.date().write(out);
-        let clock = self.millis.rem_euclid(DAY);
-        let millis = clock % 1000;
-        let seconds = clock / 1000;
-        for (mark, number) in [
-            ('T', seconds / 3600),
-            (':', seconds / 60 % 60),
-            (':', seconds % 60),
-        ] {
-            out.push(mark);
-            push_two(out, number as u8);
+        let (date, clock) = self.split();
+        let (seconds, millis) = (clock / 1000, clock % 1000);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        text[..10].copy_from_slice(&date.spell());
+        put_two(&mut text, 11, (seconds / 3600) as u8);
+        put_two(&mut text, 14, (seconds / 60 % 60) as u8);
+        put_two(&mut text, 17, (seconds % 60) as u8);
+        if millis == 0 {
+            text[19] = b'Z';
+            return push(out, &text[..20]);
         }
-        if millis != 0 {
-            out.push('.');
-            out.push(char::from(b'0' + (millis / 100) as u8));
-            push_two(out, (millis % 100) as u8);
-        }
-        out.push('Z');
+        text[20] += (millis / 100) as u8;
+        put_two(&mut text, 21, (millis % 100) as u8);
+        push(out, &text);
     }
 }
 
@@ -217,9 +237,14 @@ fn offset(zone: &[u8]) -> Option<i64> {
 }
 
 #[inline]
-fn push_two(out: &mut String, number: u8) {
-    out.push(char::from(b'0' + number / 10));
-    out.push(char::from(b'0' + number % 10));
+fn put_two(out: &mut [u8], at: usize, number: u8) {
+    out[at] = b'0' + number / 10;
+    out[at + 1] = b'0' + number % 10;
+}
+
+#[inline]
+fn push(out: &mut String, ascii: &[u8]) {
+    out.push_str(std::str::from_utf8(ascii).unwrap_or_default());
 }
 
 macro_rules! shown {
@@ -268,6 +293,24 @@ mod tests {
     }
 
     #[test]
+    fn knows_its_bounds() {
+        for (millis, text) in [
+            (FIRST, "0001-01-01T00:00:00Z"),
+            (LAST, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(DateTime::from_millis(millis).unwrap().to_string(), text);
+            assert_eq!(DateTime::parse(text).unwrap().as_millis(), millis);
+        }
+        assert_eq!(
+            (
+                DateTime::from_millis(FIRST - 1),
+                DateTime::from_millis(LAST + 1)
+            ),
+            (None, None)
+        );
+    }
+
+    #[test]
     fn refuses_what_is_no_day_or_moment() {
         for text in [
             "",
@@ -304,13 +347,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_calendar_library(millis in -62_135_596_800_000_i64..253_402_207_200_000) {
+        fn agrees_with_a_calendar_library(millis in FIRST..253_402_207_200_000) {
             let other = jiff::Timestamp::from_millisecond(millis).unwrap();
             let moment = DateTime::from_millis(millis).unwrap();
             prop_assert_eq!(moment.to_string(), trimmed(&other.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()));
             let spelled = other.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string();
             prop_assert_eq!(DateTime::parse(&spelled), Some(moment));
-            prop_assert_eq!(moment.date().days_since_1970(), millis.div_euclid(DAY));
+            prop_assert_eq!(moment.date().days_since_1970(), millis.div_euclid(DAY) as i32);
         }
 
         #[test]

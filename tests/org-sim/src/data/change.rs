@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use serde_json::Value as Json;
+
 use super::id;
 use super::make::mix;
-use crate::org::{Org, Row, Table};
+use super::schema::{Class, Kind};
+use super::value::Value;
+use crate::org::{ApiError, Org, Row, Table};
 
 impl Org {
     fn change(&mut self, object: &str, now: Timestamp) -> Option<&mut Table> {
@@ -24,6 +28,7 @@ impl Org {
         let at = now.as_second();
         let chosen = table.choose(n, rng_seed);
         for row in &chosen {
+            table.by_stamp.moved(*row);
             let row = &mut table.rows[*row as usize];
             row.edits = row.edits.wrapping_add(1);
             row.revision = row.revision.wrapping_add(1);
@@ -67,11 +72,14 @@ impl Org {
             .collect()
     }
 
-    /// Moves records to the recycle bin; unknown and already deleted ones are passed over.
+    /// Moves records to the recycle bin; unknown and already deleted ones are passed over. Records of objects without
+    /// IsDeleted are gone at once.
     pub fn delete(&mut self, object: &str, ids: &[String], now: Timestamp) {
+        let bin = self.knows(object, "IsDeleted");
         self.each(object, ids, now, |row, at| {
             if !row.deleted {
                 row.deleted = true;
+                row.purged = !bin;
                 row.stamp = at;
             }
         });
@@ -96,6 +104,88 @@ impl Org {
         });
     }
 
+    /// Sets one field of one record as a user would; numbers, text, `YYYY-MM-DD` and date-times as JSON spells them.
+    pub fn set_field(
+        &mut self,
+        object: &str,
+        id: &str,
+        field: &str,
+        value: Json,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        self.clock = self.clock.max(now.as_second());
+        let table = self.table_mut(object).ok_or_else(ApiError::not_found)?;
+        let row = id::canonical(id)
+            .and_then(|id| table.ids.row(&id))
+            .filter(|row| table.rows.get(*row as usize).is_some_and(|row| !row.purged))
+            .ok_or_else(ApiError::not_found)?;
+        let about = table.object();
+        let Some(index) = about.field(field) else {
+            return Err(ApiError::bad(
+                "INVALID_FIELD",
+                format!("No such column '{field}' on sobject of type {}", about.name),
+            ));
+        };
+        let known = &about.fields[index];
+        let fail = |code: &str, message: String| ApiError {
+            fields: vec![known.name.to_owned()],
+            ..ApiError::bad(code, message)
+        };
+        if !known.writable {
+            return Err(fail(
+                "INVALID_FIELD_FOR_INSERT_UPDATE",
+                format!(
+                    "Unable to create/update fields: {}. Please check the security settings of this field and verify that it is read/write for your profile or permission set.",
+                    known.name
+                ),
+            ));
+        }
+        if value.is_null() && !known.nillable {
+            return Err(fail(
+                "REQUIRED_FIELD_MISSING",
+                format!("Required fields are missing: [{}]", known.name),
+            ));
+        }
+        let Some(value) = from_json(known.kind, &value) else {
+            return Err(fail(
+                "JSON_PARSER_ERROR",
+                format!(
+                    "Cannot deserialize instance of {} from {} value {value}",
+                    known.kind.name(),
+                    kind_of(&value)
+                ),
+            ));
+        };
+        let length = known.kind.length();
+        if length > 0
+            && value
+                .as_text()
+                .is_some_and(|text| text.chars().count() > length as usize)
+        {
+            return Err(fail(
+                "STRING_TOO_LONG",
+                format!(
+                    "{}: data value too large: (max length={length})",
+                    known.label
+                ),
+            ));
+        }
+        if table.rows[row as usize].deleted {
+            return Err(fail("ENTITY_IS_DELETED", "entity is deleted".to_owned()));
+        }
+        table
+            .overrides
+            .insert((row, u16::try_from(index).unwrap_or(u16::MAX)), value);
+        let state = &mut table.rows[row as usize];
+        table.by_stamp.moved(row);
+        state.overridden = true;
+        state.modified = now.as_second();
+        state.stamp = now.as_second();
+        state.revision += 1;
+        table.revision += 1;
+        Ok(())
+    }
+
     fn each(&mut self, object: &str, ids: &[String], now: Timestamp, act: impl Fn(&mut Row, i64)) {
         let Some(table) = self.change(object, now) else {
             return;
@@ -110,6 +200,7 @@ impl Org {
                 .filter(|row| !row.purged)
             {
                 act(row, now.as_second());
+                table.by_stamp.moved(number);
                 row.revision = row.revision.wrapping_add(1);
             }
         }
@@ -120,7 +211,8 @@ impl Org {
         let Some(table) = self.change(object, stamp) else {
             return;
         };
-        for row in table.rows.iter_mut().filter(|row| !row.purged) {
+        for (number, row) in (0..).zip(&mut table.rows).filter(|(_, row)| !row.purged) {
+            table.by_stamp.moved(number);
             row.stamp = stamp.as_second();
             row.modified = row.stamp;
             row.created = row.created.min(row.stamp);
@@ -174,5 +266,38 @@ impl Table {
             rows.sort_unstable();
         }
         rows
+    }
+}
+
+fn kind_of(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(_) => "number",
+        Json::String(_) => "String",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}
+
+fn from_json(kind: Kind, value: &Json) -> Option<Value> {
+    if value.is_null() {
+        return Some(Value::Null);
+    }
+    match kind.class() {
+        Class::Text => value.as_str().map(|text| Value::text(text.to_owned())),
+        Class::Id => value.as_str().and_then(id::canonical).map(Value::text),
+        Class::Bool => value.as_bool().map(Value::Bool),
+        Class::Number if kind == Kind::Int => value.as_i64().map(Value::Int),
+        Class::Number => value.as_f64().map(Value::Num),
+        Class::Date => value
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .map(Value::Day),
+        Class::Time => value
+            .as_str()
+            .and_then(|text| text.parse::<Timestamp>().ok())
+            .map(|at| Value::Time(at.as_second())),
+        Class::Compound => None,
     }
 }

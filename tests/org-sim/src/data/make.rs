@@ -151,10 +151,12 @@ impl Cell<'_> {
         &SCRIPTS[(index % 16) as usize]
     }
 
+    /// Another field of the same row, by its exact name.
     fn sibling(&self, name: &str) -> Value {
-        self.table
-            .object()
-            .field(name)
+        let fields = &self.table.object().fields;
+        fields
+            .iter()
+            .position(|field| field.name == name)
             .map_or(Value::Null, |field| {
                 self.table.value(self.org, self.number, field)
             })
@@ -310,7 +312,12 @@ impl Cell<'_> {
     }
 
     fn parent(&self, object: &str, dice: u64, null: u8) -> Value {
-        let Some(table) = self.org.table(object) else {
+        let Some(table) = self
+            .org
+            .tables
+            .iter()
+            .find(|table| table.object().name == object)
+        else {
             return Value::Null;
         };
         if table.initial == 0 || dice % 100 < u64::from(null) {
@@ -403,7 +410,7 @@ impl Cell<'_> {
                 word(script.street, more / 512)
             )),
             Make::City => fixed(script.city, more / 8),
-            Make::State if more % 3 > 0 => fixed(
+            Make::State if !more.is_multiple_of(3) => fixed(
                 &["TX", "CA", "NY", "Bayern", "Île-de-France", "東京都"],
                 more / 32,
             ),

@@ -13,10 +13,12 @@ use crate::org::ResultSet;
 
 /// Salesforce keeps a cursor for two days.
 const CURSOR_LIFE: SignedDuration = SignedDuration::from_hours(48);
-/// Salesforce sets no limit on open cursors; this one keeps memory bounded.
+/// Salesforce sets no limit on open cursors. These keep memory bounded; the ones unused for longest go first.
 const CURSORS: usize = 1_000;
-/// Results of queries kept for when the same text is asked again.
-const RESULTS: usize = 64;
+/// Rows that all open cursors may hold together, at four bytes each.
+const CURSOR_ROWS: usize = 40_000_000;
+/// Rows of the results kept for when the same text is asked again.
+const RESULT_ROWS: usize = 4_000_000;
 
 /// A query's result, as long as a cursor or the cache holds it.
 #[derive(Debug)]
@@ -27,6 +29,12 @@ pub(crate) struct Found {
     pub(crate) text: String,
 }
 
+impl Found {
+    fn weight(&self) -> usize {
+        self.set.total + 1
+    }
+}
+
 /// The rendered records of a page: `[{...},...]`.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -35,9 +43,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn new(records: Vec<u8>) -> Self {
+    pub(crate) fn new(plain: Bytes) -> Self {
         Page {
-            plain: records.into(),
+            plain,
             deflated: OnceLock::new(),
         }
     }
@@ -56,37 +64,49 @@ impl Page {
 #[derive(Debug, Default)]
 pub(crate) struct Cursors {
     open: HashMap<String, (Arc<Found>, Timestamp)>,
+    /// Names, the one unused for longest first.
     order: VecDeque<String>,
+    rows: usize,
 }
 
 impl Cursors {
     /// Opens a cursor and gives its 18 characters.
     pub(crate) fn open(&mut self, found: Arc<Found>, now: Timestamp) -> String {
-        while let Some(name) = self.order.front() {
-            let stale = self
-                .open
-                .get(name)
-                .is_none_or(|(_, opened)| now.duration_since(*opened) > CURSOR_LIFE);
-            if !stale && self.order.len() < CURSORS {
-                break;
-            }
-            self.open.remove(name);
-            self.order.pop_front();
-        }
+        self.rows += found.weight();
         let name = format!("0r8{}", random_text(15));
         self.open.insert(name.clone(), (found, now));
         self.order.push_back(name.clone());
+        while (self.order.len() > CURSORS || self.rows > CURSOR_ROWS)
+            && self.order.len() > 1
+            && let Some(unused) = self.order.pop_front()
+        {
+            self.close(&unused);
+        }
         name
     }
 
     /// The result behind a cursor that is not too old.
-    pub(crate) fn get(&self, name: &str, now: Timestamp) -> Option<Arc<Found>> {
+    pub(crate) fn get(&mut self, name: &str, now: Timestamp) -> Option<Arc<Found>> {
         let (found, opened) = self.open.get(name)?;
-        (now.duration_since(*opened) <= CURSOR_LIFE).then(|| Arc::clone(found))
+        let found = Arc::clone(found);
+        let stale = now.duration_since(*opened) > CURSOR_LIFE;
+        self.order.retain(|other| other != name);
+        if stale {
+            self.close(name);
+            return None;
+        }
+        self.order.push_back(name.to_owned());
+        Some(found)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    fn close(&mut self, name: &str) {
+        if let Some((found, _)) = self.open.remove(name) {
+            self.rows -= found.weight();
+        }
     }
 }
 
@@ -113,7 +133,7 @@ pub(crate) struct Pages {
 impl Pages {
     pub(crate) fn new(most_bytes: usize) -> Self {
         Pages {
-            results: Fifo::new(RESULTS),
+            results: Fifo::new(RESULT_ROWS),
             pages: Fifo::new(most_bytes),
             last_serial: 0,
         }
@@ -139,8 +159,11 @@ impl Pages {
             text: text.to_owned(),
         });
         if keep {
-            self.results
-                .insert((revision, all, text.to_owned()), Arc::clone(&found), 1);
+            self.results.insert(
+                (revision, all, text.to_owned()),
+                Arc::clone(&found),
+                found.weight(),
+            );
         }
         found
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use bytes::Bytes;
 
 use super::Ask;
 use super::answer::Answer;
 use super::pages::{Found, Page, PageKey};
 use super::route::{Route, Target};
 use crate::faults::FaultKind;
-use crate::org::{ApiError, ResultSet};
+use crate::org::ApiError;
 use crate::state::State;
 use crate::sync::{lock, read};
 
@@ -190,7 +191,7 @@ fn page(
 
 fn rendered(state: &State, found: &Found, offset: usize, rows: usize, version: &str) -> Arc<Page> {
     if rows == 0 {
-        return Arc::new(Page::new(b"[]".to_vec()));
+        return Arc::new(Page::new(Bytes::from_static(b"[]")));
     }
     let org = read(&state.org);
     let key = PageKey {
@@ -203,27 +204,14 @@ fn rendered(state: &State, found: &Found, offset: usize, rows: usize, version: &
     if let Some(page) = lock(&state.pages).page(&key) {
         return page;
     }
-    let page = Arc::new(Page::new(render(&org, &found.set, offset, rows, version)));
+    let page = Arc::new(Page::new(org.page(&found.set, offset, rows, version)));
     lock(&state.pages).add_page(key, &page);
     page
-}
-
-fn render(
-    org: &crate::org::Org,
-    set: &ResultSet,
-    offset: usize,
-    rows: usize,
-    version: &str,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(rows * 600);
-    org.render(set, offset, rows, version, &mut out);
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderMap, Method};
-    use bytes::Bytes;
 
     use super::*;
 

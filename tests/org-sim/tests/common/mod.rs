@@ -1,5 +1,10 @@
 //! What the suites share: an org with a fixed clock, and a client that has logged in.
-#![allow(dead_code, missing_docs, reason = "each suite uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    reason = "each suite uses its part"
+)]
 
 use std::sync::Once;
 
