@@ -1,0 +1,409 @@
+//! The API over real sockets, with a real store.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use kilofold::app;
+use kilofold::config::Config;
+use kilofold::events::{Bus, Event};
+use kilofold::model::{
+    Counts, Cursor, Ending, Outcome, Output, PageNote, Rejection, Run, RunId, Selection, Stamp,
+    SyncName, Timing, Trigger,
+};
+use kilofold::schedule::{Handle, Job, Options, PauseStore, RunResult, Runner, Scheduler};
+use kilofold::store::{Commit, NewRun, Store, Verdict};
+use kilofold::web::{Client, Listener, Parts, Problem, Reader, client, view};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+const CONFIG: &str = r#"
+[org]
+login = "http://127.0.0.1:9"
+[[connection]]
+name = "main"
+grant = "code"
+client_id = "x"
+[store]
+path = "data"
+[[sync]]
+object = "Contact"
+plugin = "contact-to-person"
+every = "15m"
+[[sync]]
+object = "Lead"
+plugin = "lead-to-person"
+every = "1h"
+enabled = false
+"#;
+
+/// What the schedule was asked to run.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<SyncName>>);
+
+impl Runner for Recorder {
+    fn run<'a>(
+        &'a self,
+        sync: &'a SyncName,
+        _: Trigger,
+        _: CancellationToken,
+    ) -> BoxFuture<'a, RunResult> {
+        self.0.lock().unwrap().push(sync.clone());
+        Box::pin(async { RunResult { ended: Ending::Succeeded, run: None } })
+    }
+}
+
+struct Pauses(Store);
+
+impl PauseStore for Pauses {
+    fn load(&self) -> Result<Vec<SyncName>, String> {
+        Ok(Vec::new())
+    }
+
+    fn set(&self, sync: &SyncName, paused: bool) -> Result<(), String> {
+        self.0.set_sync_paused(sync, paused).map_err(|error| error.to_string())
+    }
+}
+
+struct Env {
+    _folder: tempfile::TempDir,
+    store: Store,
+    reader: Reader,
+    scheduler: Handle,
+    ran: Arc<Recorder>,
+    bus: Bus,
+    address: SocketAddr,
+    client: Client,
+    stopping: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Env {
+    async fn new(token: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::parse(CONFIG, &folder.path().join("kilofold.toml")).unwrap();
+        let config = Arc::new(config);
+        let store = app::open_store(&config).unwrap();
+        let org = app::open_org(&config, &store).unwrap();
+        let bus = Bus::new();
+        let ran = Arc::new(Recorder::default());
+        // The last run was a moment ago, so that nothing is due by itself.
+        let jobs = config.syncs.iter().map(|sync| {
+            let run = run(&store, sync.name.as_str());
+            Job::new(sync, Some(&store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap()))
+        });
+        let pauses = Arc::new(Pauses(store.clone()));
+        let scheduler =
+            Scheduler::start(jobs.collect(), ran.clone(), pauses, bus.clone(), Options::default())
+                .await
+                .unwrap();
+        let reader = Reader::new(store.clone(), config);
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.address();
+        let stopping = CancellationToken::new();
+        let parts = Parts {
+            reader: reader.clone(),
+            org,
+            scheduler: scheduler.clone(),
+            bus: bus.clone(),
+            token: token.map(Into::into),
+        };
+        let stop = stopping.clone();
+        let serving = tokio::spawn(async move { listener.serve(parts, stop).await.unwrap() });
+        let client = Client::new(address, token.map(Into::into));
+        Self { _folder: folder, store, reader, scheduler, ran, bus, address, client, stopping, serving }
+    }
+
+    async fn problem(&self, path: &str, parameters: &[(&str, String)]) -> Problem {
+        match self.client.get::<Value>(path, parameters).await {
+            Err(client::Error::Problem(problem)) => *problem,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    /// Sends these lines as they are; the status and the whole answer.
+    async fn raw(&self, lines: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("{}\r\nConnection: close\r\n\r\n", lines.trim().replace('\n', "\r\n"));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        (answer[9..12].parse().unwrap(), answer)
+    }
+
+    async fn close(self) {
+        self.stopping.cancel();
+        self.serving.await.unwrap();
+        self.scheduler.stop().await;
+    }
+}
+
+fn run(store: &Store, sync: &str) -> Run {
+    store
+        .begin_run(NewRun {
+            sync: SyncName::new(sync).unwrap(),
+            object: sync.to_owned(),
+            connection: kilofold::model::ConnectionName::new("main").unwrap(),
+            trigger: Trigger::Manual,
+            started: Stamp::now(),
+            cursor_before: Cursor::default(),
+            plugin: None,
+            quota_before: None,
+        })
+        .unwrap()
+}
+
+/// A run of three records: mapped, skipped, failed.
+fn imported(store: &Store) -> Run {
+    let sync = SyncName::new("Contact").unwrap();
+    let run = run(store, "Contact");
+    let ids = ["0034C00000VaYfKQAV", "0034C00000VaYfL", "0034C00000VaYfM"];
+    let records: Vec<String> = ids
+        .iter()
+        .map(|id| {
+            let rest = r#""Email":"<b>\u001b[2J","SystemModstamp":"2022-02-15T06:21:19.000+0000""#;
+            format!(r#"{{"attributes":{{"type":"Contact"}},"Id":"{id}",{rest}}}"#)
+        })
+        .collect();
+    let text = format!(r#"{{"totalSize":3,"done":true,"records":[{}]}}"#, records.join(","));
+    let selection = Selection::new(&["Email".to_owned()], Some("SystemModstamp"));
+    let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
+    let known = store.known(&sync, &batch).unwrap();
+    let output = Output {
+        kind: "person".into(),
+        key: ids[0].to_owned(),
+        body: r#"{"n":10046.0}"#.to_owned(),
+    };
+    let rejection = Rejection {
+        code: "email.invalid".to_owned(),
+        message: "<script>alert(1)</script>".to_owned(),
+        field: Some("Email".to_owned()),
+    };
+    let outcomes = vec![
+        Verdict::Became(Outcome::Mapped(vec![output])),
+        Verdict::Became(Outcome::Skipped("no name".to_owned())),
+        Verdict::Became(Outcome::Failed(rejection)),
+    ];
+    let page = PageNote {
+        page: 0,
+        at: Stamp::now(),
+        bytes: 100,
+        counts: Counts::default(),
+        timing: Timing::default(),
+        request_id: None,
+    };
+    let cursor = Cursor::default();
+    let (id, keep_raw) = (run.id, true);
+    let commit =
+        Commit { run: id, sync: &sync, batch: &batch, known, outcomes, cursor, page, calls: 1, keep_raw };
+    store.commit(commit).unwrap();
+    store.end_run(id, Ending::SucceededWithFailures, Stamp::now(), |_| ()).unwrap()
+}
+
+fn json(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn says_what_the_store_says() {
+    let env = Env::new(None).await;
+    let run = imported(&env.store);
+    let sync = SyncName::new("Contact").unwrap();
+    let get = async |path: String| env.client.get::<Value>(&path, &[]).await.unwrap();
+
+    assert_eq!(get(format!("/api/v1/runs/{}", run.id)).await, json(&env.reader.run(run.id).unwrap()));
+    let pages = get(format!("/api/v1/runs/{}/pages", run.id)).await;
+    assert_eq!(pages, json(&env.reader.pages(run.id, None, None).unwrap()));
+    assert_eq!(pages["pages"][0]["counts"]["failed"], 1);
+
+    let failures = get(format!("/api/v1/runs/{}/failures", run.id)).await;
+    assert_eq!(failures, json(&env.reader.failures(run.id, None, None).unwrap()));
+    assert_eq!(failures["failures"][0]["rejection"]["code"], "email.invalid");
+    assert_eq!(failures["failures"][0]["raw"]["Email"], "<b>\u{1b}[2J");
+
+    let records = get(format!("/api/v1/syncs/{sync}/records")).await;
+    assert_eq!(records, json(&env.reader.records(&sync, None, None).unwrap()));
+    let states = records["records"].as_array().unwrap().iter().map(|r| r["outcome"]["state"].clone());
+    assert_eq!(states.collect::<Vec<_>>(), ["mapped", "skipped", "failed"]);
+    let one = get(format!("/api/v1/syncs/{sync}/records/0034C00000VaYfKQAV")).await;
+    assert_eq!(one["outputs"][0]["body"]["n"].to_string(), "10046.0");
+
+    let feed = get("/api/v1/feed".to_owned()).await;
+    assert_eq!((&feed["next"], &feed["end"]), (&Value::from(1), &Value::from(1)));
+    assert_eq!(feed["changes"][0]["op"], "upsert");
+    let after: view::Feed =
+        env.client.get("/api/v1/feed", &[("after", "1".to_owned())]).await.unwrap();
+    assert!(after.changes.is_empty() && after.next == 1);
+
+    let syncs = get("/api/v1/syncs".to_owned()).await;
+    assert_eq!((&syncs["syncs"][0]["records"], &syncs["syncs"][0]["outputs"]), (&3.into(), &1.into()));
+    assert_eq!(syncs["syncs"][1]["enabled"], false);
+    let limits = get("/api/v1/limits".to_owned()).await;
+    assert_eq!((&limits["counted"], &limits["reading"]), (&0.into(), &Value::Null));
+    let connections = get("/api/v1/connections".to_owned()).await;
+    assert_eq!(connections["connections"][0]["state"], "not connected");
+    assert_eq!(get("/healthz".to_owned()).await["status"], "ok");
+    assert_eq!(get("/readyz".to_owned()).await["status"], "ready");
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_go_on_where_they_ended() {
+    let env = Env::new(None).await;
+    for _ in 0..7 {
+        run(&env.store, "Contact");
+    }
+    let mut seen = Vec::new();
+    let mut before: Option<RunId> = None;
+    loop {
+        let mut parameters = vec![("limit", "3".to_owned())];
+        parameters.extend(before.map(|run| ("before", run.to_string())));
+        let page: view::Runs = env.client.get("/api/v1/runs", &parameters).await.unwrap();
+        assert!(page.runs.len() <= 3);
+        seen.extend(page.runs.iter().map(|run| run.id.0));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, [9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    let of: view::Runs =
+        env.client.get("/api/v1/runs", &[("sync", "Lead".to_owned())]).await.unwrap();
+    assert_eq!(of.runs.len(), 1);
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn problems_say_what_to_do() {
+    let env = Env::new(None).await;
+    for (path, parameters, status, code) in [
+        ("/api/v1/runs/99", vec![], 404, "run.unknown"),
+        ("/api/v1/runs/99/pages", vec![], 404, "run.unknown"),
+        ("/api/v1/runs/x", vec![], 400, "web.request"),
+        ("/api/v1/runs", vec![("limit", "many".to_owned())], 400, "web.request"),
+        ("/api/v1/runs", vec![("limits", "3".to_owned())], 400, "web.request"),
+        ("/api/v1/syncs/Nobody/records", vec![], 404, "sync.unknown"),
+        ("/api/v1/syncs/a%20b/records", vec![], 400, "web.request"),
+        ("/api/v1/syncs/Contact/records/0034C00000VaYfZ", vec![], 404, "record.unknown"),
+        ("/api/v1/nothing", vec![], 404, "web.path"),
+    ] {
+        let problem = env.problem(path, &parameters).await;
+        assert_eq!((problem.status, problem.code.as_str()), (status, code), "{path}");
+        assert!(!problem.title.is_empty() && !problem.detail.is_empty() && !problem.cure.is_empty());
+    }
+    let (status, answer) = env.raw("GET /api/v1/runs/99 HTTP/1.1\nHost: localhost").await;
+    assert_eq!(status, 404);
+    assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn actions_go_through_the_schedule() {
+    let env = Env::new(None).await;
+    let sync = SyncName::new("Contact").unwrap();
+    let post = async |path: &str| env.client.post::<view::Accepted>(path).await;
+    assert_eq!(post("/api/v1/syncs/Contact/run").await.unwrap().action, "run");
+    env.scheduler.wait_idle().await.unwrap();
+    assert_eq!(*env.ran.0.lock().unwrap(), [sync.clone()]);
+    post("/api/v1/syncs/Contact/pause").await.unwrap();
+    assert!(env.store.sync_paused(&sync).unwrap());
+    let code = |answer: Result<view::Accepted, client::Error>| answer.unwrap_err().code().to_owned();
+    assert_eq!(code(post("/api/v1/syncs/Contact/run").await), "sync.paused");
+    post("/api/v1/syncs/Contact/resume").await.unwrap();
+    assert!(!env.store.sync_paused(&sync).unwrap());
+    assert_eq!(code(post("/api/v1/syncs/Lead/run").await), "sync.disabled");
+    assert_eq!(code(post("/api/v1/syncs/Nobody/run").await), "sync.unknown");
+    // A GET changes nothing.
+    assert_eq!(env.problem("/api/v1/syncs/Contact/run", &[]).await.code, "web.path");
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_sites_stay_out() {
+    let env = Env::new(None).await;
+    let own = env.address;
+    for (lines, wanted) in [
+        (format!("GET /api/v1/runs HTTP/1.1\nHost: {own}"), 200),
+        ("GET /api/v1/runs HTTP/1.1\nHost: evil.example".to_owned(), 421),
+        (format!("GET / HTTP/1.1\nHost: evil.example:{}", own.port()), 421),
+        (format!("POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: http://evil.example\nContent-Length: 0"), 403),
+        (format!("POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: null\nContent-Length: 0"), 403),
+        (format!("POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: http://{own}\nContent-Length: 0"), 202),
+    ] {
+        assert_eq!(env.raw(&lines).await.0, wanted, "{lines}");
+    }
+    env.scheduler.wait_idle().await.unwrap();
+    assert_eq!(env.ran.0.lock().unwrap().len(), 1);
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_is_wanted() {
+    let env = Env::new(Some("s3cret")).await;
+    let own = env.address;
+    assert!(env.client.get::<view::Runs>("/api/v1/runs", &[]).await.is_ok());
+    let stranger = Client::new(own, Some("other".into()));
+    let refused = stranger.get::<view::Runs>("/api/v1/runs", &[]).await.unwrap_err();
+    assert_eq!(refused.code(), "web.token");
+    let (status, answer) = env.raw(&format!("GET / HTTP/1.1\nHost: {own}")).await;
+    assert_eq!(status, 401);
+    assert!(answer.contains("www-authenticate: Basic"), "{answer}");
+    assert_eq!(env.raw(&format!("GET /healthz HTTP/1.1\nHost: {own}")).await.0, 200);
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_runs_and_trusts_no_text() {
+    let env = Env::new(None).await;
+    let failed = run(&env.store, "Contact");
+    let message = "</td><script>alert(1)</script>{{nonce}}".to_owned();
+    let ending = Ending::Failed { code: "org.refused".to_owned(), message };
+    env.store.end_run(failed.id, ending, Stamp::now(), |_| ()).unwrap();
+    let (status, page) = env.raw(&format!("GET / HTTP/1.1\nHost: {}", env.address)).await;
+    assert_eq!(status, 200);
+    assert!(page.contains("content-security-policy: default-src 'none'"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"), "{page}");
+    assert!(page.contains("org.refused"));
+    // Nothing comes from elsewhere.
+    assert!(!page.contains("https://") && !page.contains("src="), "{page}");
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_told_as_they_happen() {
+    let env = Env::new(None).await;
+    let mut stream = TcpStream::connect(env.address).await.unwrap();
+    let request = "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    let mut buffer = [0; 4096];
+    // The head comes once the stream is subscribed.
+    while !heard.contains("text/event-stream") {
+        let n = stream.read(&mut buffer).await.unwrap();
+        heard.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
+    }
+    env.bus.emit(Event::LimitSeen { used: 17, max: 15_000 });
+    while !heard.contains("15000") {
+        let n = stream.read(&mut buffer).await.unwrap();
+        assert!(n > 0, "{heard}");
+        heard.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
+    }
+    assert!(heard.contains(r#""event":"limit-seen""#), "{heard}");
+    // An open stream does not keep the host from stopping.
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_address_is_named() {
+    let env = Env::new(None).await;
+    let error = Listener::bind(env.address).await.unwrap_err();
+    assert_eq!(error.code(), "web.bind");
+    assert!(error.to_string().contains(&env.address.to_string()));
+    let nobody = Client::new("127.0.0.1:1".parse().unwrap(), None);
+    let error = nobody.get::<Value>("/healthz", &[]).await.unwrap_err();
+    assert_eq!(error.code(), "web.unreachable");
+    env.close().await;
+}
