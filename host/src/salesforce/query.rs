@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::Method;
-use sonic_rs::JsonValueTrait as _;
 use url::Url;
 
 use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Got, Org, Unreadable};
 use super::{Error, soql};
-use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Span, Stamp};
+use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Stamp};
 
 /// Where the next page of a query lies. It is good for one session of one run, and never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

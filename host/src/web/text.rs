@@ -68,8 +68,8 @@ pub fn about(span: Duration) -> String {
 
 /// A moment in the local time zone: `14:02:11` today, `2026-11-22 14:02` on other days.
 pub fn moment(at: Stamp, now: Stamp, zone: &TimeZone) -> String {
-    let local = at.timestamp().to_zoned(zone.clone());
-    if local.date() == now.timestamp().to_zoned(zone.clone()).date() {
+    let local = at.timestamp().to_zoned_datetime(zone.clone());
+    if local.date() == now.timestamp().to_zoned_datetime(zone.clone()).date() {
         local.strftime("%H:%M:%S").to_string()
     } else {
         local.strftime("%Y-%m-%d %H:%M").to_string()

@@ -144,7 +144,8 @@ impl Report {
             ),
             _ => None,
         };
-        self.sound = self.problems().next().is_none();
+        let sound = self.problems().next().is_none();
+        self.sound = sound;
     }
 
     fn problems(&self) -> impl Iterator<Item = &str> {
