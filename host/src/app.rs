@@ -205,10 +205,9 @@ pub fn load_plugin(
         PluginRef::Stock(name) => Source::Stock(name.clone()),
         PluginRef::File(path) => Source::File(path.clone()),
     };
-    let plugin = engine.load(&source).map_err(|source| Error::Plugin {
-        sync: sync.name.clone(),
-        source: Box::new(source),
-    })?;
+    let plugin = engine
+        .load(&source)
+        .map_err(|source| Error::Plugin { sync: sync.name.clone(), source: Box::new(source) })?;
     let settings = plugin.check_settings(&sync.settings()?).map_err(|problems| {
         let problems = problems.iter().map(ToString::to_string).collect();
         Error::Settings { sync: sync.name.clone(), problems }

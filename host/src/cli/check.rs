@@ -80,12 +80,7 @@ fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<P
 }
 
 /// Asks the org: its clock and versions for free, one describe a sync.
-async fn against(
-    org: &Org,
-    config: &Config,
-    plugins: &[Option<Plugin>],
-    report: &mut Report,
-) {
+async fn against(org: &Org, config: &Config, plugins: &[Option<Plugin>], report: &mut Report) {
     for connection in &config.connections {
         let who = Caller { connection: connection.name.clone(), sync: None, run: None };
         let (state, problem) = match org.server_time(&who).await {
@@ -98,7 +93,8 @@ async fn against(
         report.connections.push(OrgReport { connection: connection.name.clone(), state, problem });
     }
     for ((sync, plugin), checked) in config.syncs.iter().zip(plugins).zip(&mut report.syncs) {
-        if report.connections.iter().any(|c| c.connection == sync.connection && c.problem.is_some()) {
+        if report.connections.iter().any(|c| c.connection == sync.connection && c.problem.is_some())
+        {
             checked.note("not checked against the org: its connection does not answer");
             continue;
         }

@@ -92,7 +92,10 @@ fn said(status: &ConnectionStatus) -> String {
     plain(&format!("{} {state}: {user}, org {org} at {at}", status.name))
 }
 
-fn chosen(config: &Config, name: Option<&ConnectionName>) -> Result<Vec<ConnectionConfig>, Failure> {
+fn chosen(
+    config: &Config,
+    name: Option<&ConnectionName>,
+) -> Result<Vec<ConnectionConfig>, Failure> {
     if let Some(name) = name {
         let found = config.connection(name).cloned();
         return found.map(|found| vec![found]).ok_or_else(|| {
@@ -135,14 +138,17 @@ async fn authorise(
     // To standard error, so that the result on standard output stays clean.
     tell(&format!("Open this address and approve:\n\n{}\n", pending.url))?;
     if args.paste {
-        tell("Then paste the address of the page that the browser ends at (it may say that it cannot be shown):")?;
+        tell(
+            "Then paste the address of the page that the browser ends at (it may say that it cannot be shown):",
+        )?;
         let read = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
             std::io::stdin().lock().read_line(&mut line).map(|_| line)
         });
-        let line = read.await.map_err(|error| error.to_string()).and_then(|line| {
-            line.map_err(|error| error.to_string())
-        });
+        let line = read
+            .await
+            .map_err(|error| error.to_string())
+            .and_then(|line| line.map_err(|error| error.to_string()));
         let address = line.map_err(|error| {
             Failure::new("auth.consent", format!("the address could not be read: {error}"))
         })?;

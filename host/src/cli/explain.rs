@@ -28,7 +28,13 @@ struct Said<'a> {
 impl Said<'static> {
     fn of(known: &error::Explained) -> Self {
         let exit = Exit::of(known.code) as u8;
-        Self { code: known.code, title: known.title, meaning: known.meaning, cure: known.cure, exit }
+        Self {
+            code: known.code,
+            title: known.title,
+            meaning: known.meaning,
+            cure: known.cure,
+            exit,
+        }
     }
 }
 

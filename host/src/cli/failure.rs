@@ -84,7 +84,8 @@ impl Failure {
         let meaning = known.map(|text| text.meaning);
         let cure = self.cure.as_deref().or(known.map(|text| text.cure));
         if json {
-            let said = Said { code: &self.code, error: &self.what, causes: &self.causes, meaning, cure };
+            let said =
+                Said { code: &self.code, error: &self.what, causes: &self.causes, meaning, cure };
             return serde_json::to_string(&said).unwrap_or_else(|_| self.what.clone());
         }
         if let Some(shown) = &self.shown {
@@ -138,11 +139,12 @@ impl From<config::Error> for Failure {
     fn from(error: config::Error) -> Self {
         let mut failure = Self::of(error.code(), &error);
         let mut drawn = String::new();
-        let handler = miette::GraphicalReportHandler::new_themed(if console::colors_enabled_stderr() {
-            miette::GraphicalTheme::unicode()
-        } else {
-            miette::GraphicalTheme::unicode_nocolor()
-        });
+        let handler =
+            miette::GraphicalReportHandler::new_themed(if console::colors_enabled_stderr() {
+                miette::GraphicalTheme::unicode()
+            } else {
+                miette::GraphicalTheme::unicode_nocolor()
+            });
         if handler.render_report(&mut drawn, &error).is_ok() {
             failure.shown = Some(drawn.trim_end().to_owned());
         }

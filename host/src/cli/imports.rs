@@ -70,7 +70,8 @@ pub fn sheet(runs: &[Run], now: Stamp, look: &Look) -> Sheet {
         sheet.row(vec![
             run.id.to_string().into(),
             run.sync.as_str().into(),
-            if wide { moment(run.started, now, &zone) } else { about(now.since(run.started)) }.into(),
+            if wide { moment(run.started, now, &zone) } else { about(now.since(run.started)) }
+                .into(),
             took(lasted(run, now)).into(),
             number(run.calls, Paint::Plain),
             number(c.fetched, Paint::Plain),

@@ -37,7 +37,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     } else {
         let (path, schema) = (path.display(), schema.display());
         out.line(&format!("Wrote {path}, and {schema} for editors."))?;
-        out.line("Fill in the org and a sync, then: kilofold check, kilofold connect, kilofold serve")?;
+        out.line(
+            "Fill in the org and a sync, then: kilofold check, kilofold connect, kilofold serve",
+        )?;
     }
     Ok(Exit::Done)
 }

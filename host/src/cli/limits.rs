@@ -23,7 +23,10 @@ pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
             let percent = (usage.used * 100).checked_div(usage.max).unwrap_or(0);
             let (used, max) = (grouped(usage.used), grouped(usage.max));
             let age = about(now.since(usage.at));
-            out.pair("org", &format!("{used} of {max} calls in 24 h ({percent} %), read {age} ago"))?;
+            out.pair(
+                "org",
+                &format!("{used} of {max} calls in 24 h ({percent} %), read {age} ago"),
+            )?;
         }
         None => out.pair("org", "not known: the org has not answered yet")?,
     }

@@ -141,9 +141,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
 /// The program: parses, runs, says what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
     let command = Cli::command().after_help(exit_codes());
-    let parsed = command.try_get_matches().and_then(|matches| {
-        <Cli as clap::FromArgMatches>::from_arg_matches(&matches)
-    });
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| <Cli as clap::FromArgMatches>::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         // clap knows to which stream its help and its errors go, and ends with 0 or 2.
@@ -168,7 +168,10 @@ fn report(text: &str) {
 /// The table of exit codes at the end of `--help`.
 fn exit_codes() -> String {
     let lines = Exit::ALL.map(|(exit, means)| format!("  {:>3}  {means}", exit as u8));
-    format!("Exit codes:\n{}\n\n`kilofold explain CODE` tells more of an error's code.", lines.join("\n"))
+    format!(
+        "Exit codes:\n{}\n\n`kilofold explain CODE` tells more of an error's code.",
+        lines.join("\n")
+    )
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let source = Source::open(globals).await?;
     if let Some(id) = args.id {
         let record = source.record(&args.sync, id).await?;
-        if out.json { out.value(&record)? } else { one(&out, &record)? }
+        if out.json {
+            out.value(&record)?
+        } else {
+            one(&out, &record)?
+        }
         return Ok(Exit::Done);
     }
     let found = source.records(&args.sync, args.after, usize::from(args.limit)).await?;

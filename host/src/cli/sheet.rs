@@ -1,8 +1,8 @@
 //! Tables that fit the terminal: short heads, numbers to the right, one thin line.
 
 use comfy_table::{
-    Cell as TableCell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table,
-    TableStyle,
+    Cell as TableCell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle,
+    Table, TableStyle,
 };
 use console::{measure_text_width, truncate_str};
 
@@ -184,7 +184,9 @@ impl Sheet {
         let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
         while over > 0 {
             let giving = (0..widths.len())
-                .filter(|&i| self.columns[i].gives && widths[i] > LEAST.max(self.columns[i].head.len()))
+                .filter(|&i| {
+                    self.columns[i].gives && widths[i] > LEAST.max(self.columns[i].head.len())
+                })
                 .max_by_key(|&i| widths[i]);
             let Some(widest) = giving else { break };
             widths[widest] -= 1;

@@ -215,7 +215,11 @@ async fn set(config: &Config, name: &SyncName, pause: bool, out: &Out) -> Result
             view::Accepted { sync: name.clone(), action: action.to_owned(), message }
         }
     };
-    if out.json { out.value(&answer)? } else { out.line(&answer.message)? }
+    if out.json {
+        out.value(&answer)?
+    } else {
+        out.line(&answer.message)?
+    }
     Ok(Exit::Done)
 }
 

@@ -115,12 +115,7 @@ pub(super) const ALL: &[Explained] = &[
         "A key that nobody reads would be a setting that does nothing.",
         "correct the spelling, or remove it",
     ),
-    of(
-        "config.missing",
-        "a key is missing",
-        "There is no usual value for it.",
-        "add the key",
-    ),
+    of("config.missing", "a key is missing", "There is no usual value for it.", "add the key"),
     of(
         "config.read",
         "the configuration cannot be read",

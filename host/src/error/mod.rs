@@ -75,11 +75,17 @@ pub fn explain(code: &str) -> Option<Explained> {
 
 /// Every code: ours in alphabetical order, then the plugins'.
 pub fn all() -> impl Iterator<Item = Explained> {
-    codes::ALL.iter().copied().chain(plugin::EXPLANATIONS.iter().map(|known| Explained {
-        code: known.code,
-        title: known.meaning.split_terminator(['.', ':', ';', ',']).next().unwrap_or("a plugin's fault"),
-        meaning: known.meaning,
-        cure: known.cure,
+    codes::ALL.iter().copied().chain(plugin::EXPLANATIONS.iter().map(|known| {
+        Explained {
+            code: known.code,
+            title: known
+                .meaning
+                .split_terminator(['.', ':', ';', ','])
+                .next()
+                .unwrap_or("a plugin's fault"),
+            meaning: known.meaning,
+            cure: known.cure,
+        }
     }))
 }
 
@@ -126,8 +132,12 @@ mod tests {
 
     /// The quoted codes in the bodies of functions named `code` and in calls of `Failure::new`.
     fn given(source: &str) -> Vec<String> {
-        let bodies = source.split("fn code(").skip(1).map(|rest| rest.split("\n    }").next().unwrap());
-        let calls = source.split("Failure::new(").skip(1).map(|rest| rest.split([',', ')']).next().unwrap());
+        let bodies =
+            source.split("fn code(").skip(1).map(|rest| rest.split("\n    }").next().unwrap());
+        let calls = source
+            .split("Failure::new(")
+            .skip(1)
+            .map(|rest| rest.split([',', ')']).next().unwrap());
         let quoted = bodies.chain(calls).flat_map(|text| text.split('"').skip(1).step_by(2));
         let code = |text: &&str| {
             text.contains('.') && text.chars().all(|c| c.is_ascii_lowercase() || "._-".contains(c))
@@ -143,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_code_leads_to_its_exit() {
-        let exits = ["config.key", "auth.reconnect", "limit.daily", "store.damaged", "plugin.panic"];
+        let exits =
+            ["config.key", "auth.reconnect", "limit.daily", "store.damaged", "plugin.panic"];
         let wanted = [Exit::Usage, Exit::NotConnected, Exit::Paused, Exit::Store, Exit::Failed];
         assert_eq!(exits.map(Exit::of), wanted);
         assert_eq!(Exit::ALL.map(|(exit, _)| exit as u8), [0, 1, 2, 3, 4, 5, 130]);

@@ -483,6 +483,18 @@ mod tests {
     }
 
     #[test]
+    fn every_cut_is_noticed() {
+        let body = r#"{"records":[{"attributes":{},"Id":"0034C00000VaYfKQAV"}],"done":false,"nextRecordsUrl":"\/x","totalSize":1}"#;
+        let selection = Selection::new(&[], None);
+        let answer = selection.read_answer(&Bytes::from_static(body.as_bytes())).unwrap();
+        assert_eq!((answer.next.as_deref(), answer.batch.len()), (Some("/x"), 1));
+        for at in 0..body.len() {
+            let cut = Bytes::copy_from_slice(&body.as_bytes()[..at]);
+            assert!(selection.read_answer(&cut).is_err(), "{}", &body[..at]);
+        }
+    }
+
+    #[test]
     fn names_what_is_wrong() {
         assert!(matches!(read(r#"[{"Id":"0034C0000"#, &[]), Err(ScanError::Json(_))));
         assert!(matches!(read(r#"[{"Name":"x"}]"#, &[]), Err(ScanError::NoId { record: 0 })));

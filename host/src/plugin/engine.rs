@@ -77,8 +77,7 @@ impl Engine {
             return Ok(Plugin::new(inner));
         }
         let digest = loaded.digest.clone();
-        let component =
-            self.0.compiler.compile(&self.0.engine, loaded, &self.0.limits)?;
+        let component = self.0.compiler.compile(&self.0.engine, loaded, &self.0.limits)?;
         let inner = Arc::new(Inner::start(self, component, digest.clone())?);
         let mut map = locked(&self.0.loaded);
         map.retain(|_, plugin| plugin.strong_count() > 0);

@@ -101,7 +101,9 @@ pub enum Error {
         reason: String,
     },
     /// Compiling takes too long.
-    #[error("{subject} was not compiled after {ms} ms; the compiler cannot be stopped and works on until it is done")]
+    #[error(
+        "{subject} was not compiled after {ms} ms; the compiler cannot be stopped and works on until it is done"
+    )]
     CompileTimeout {
         /// The plugin.
         subject: Subject,
@@ -109,7 +111,9 @@ pub enum Error {
         ms: u64,
     },
     /// Other plugins that take too long are still being compiled.
-    #[error("{subject} was not compiled: {running} plugins that took too long are still being compiled")]
+    #[error(
+        "{subject} was not compiled: {running} plugins that took too long are still being compiled"
+    )]
     CompileBusy {
         /// The plugin.
         subject: Subject,
@@ -127,7 +131,9 @@ pub enum Error {
         offers: &'static str,
     },
     /// It exports neither form of the contract.
-    #[error("{subject} is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about")]
+    #[error(
+        "{subject} is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about"
+    )]
     NoMapper {
         /// The plugin.
         subject: Subject,

@@ -74,8 +74,20 @@ impl Fault {
                 return Self::Panic(words);
             }
         }
-        Self::Trap(clean(&format!("{}{}", cause.trim_start_matches("wasm trap: "), places(error)), 600))
+        Self::Trap(clean(
+            &format!("{}{}", cause.trim_start_matches("wasm trap: "), places(error)),
+            600,
+        ))
     }
+}
+
+/// Whether a rejection with this code tells of a record that broke the plugin.
+pub fn is_trap(code: &str) -> bool {
+    let bare = code.strip_prefix("plugin.");
+    bare.is_some_and(|code| {
+        ["panic", "timeout", "memory", "result_too_large", "exit", "lookup_limit", "trap"]
+            .contains(&code)
+    })
 }
 
 impl std::fmt::Display for Fault {

@@ -27,7 +27,7 @@ pub use describe::{Description, Field, OutputKind, Setting, SettingKind};
 pub use engine::Engine;
 pub use error::{Error, Subject};
 pub use explain::{EXPLANATIONS, Explanation, explain};
-pub use fault::Fault;
+pub use fault::{Fault, is_trap};
 pub use limits::Limits;
 pub use settings::{Problem, Settings};
 pub use state::{Level, LogLine, Lookup, NoLookup};

@@ -59,7 +59,8 @@ pub(super) fn check(
     for name in given.keys().filter(|name| declared.iter().all(|known| known.name != **name)) {
         let known: Vec<&str> = declared.iter().map(|setting| setting.name.as_str()).collect();
         let known = if known.is_empty() { String::from("none") } else { known.join(", ") };
-        problems.push(Problem::new(name, format!("is no setting of this plugin; it takes {known}")));
+        problems
+            .push(Problem::new(name, format!("is no setting of this plugin; it takes {known}")));
     }
     let mut taken = Map::new();
     for setting in declared {

@@ -78,7 +78,9 @@ impl Error {
     pub fn ending(&self, look_again: Option<Stamp>) -> Ending {
         let (code, message) = (self.code().to_owned(), self.to_string());
         match self {
-            Self::Salesforce(salesforce::Error::NoPermit(refused)) if code.starts_with("limit.") => {
+            Self::Salesforce(salesforce::Error::NoPermit(refused))
+                if code.starts_with("limit.") =>
+            {
                 Ending::Paused { code, reason: message, resumes_at: refused.until.or(look_again) }
             }
             Self::Salesforce(salesforce::Error::Limit { .. }) => {

@@ -1,7 +1,7 @@
 //! What a run needs, and the steps between a fetched page and the committed batch.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::SyncConfig;
 use crate::events::{Bus, Event, Level};
@@ -273,7 +273,9 @@ impl Job {
 
     /// How a run ends that an error stopped.
     pub(super) fn stopped(&self, error: &Error) -> Ending {
-        error.ending(self.org.gate().look_again())
+        // Other limits than the daily one are a matter of seconds.
+        let soon = Stamp::now().plus(Duration::from_secs(60));
+        error.ending(self.org.gate().look_again().or(Some(soon)))
     }
 
     /// Closes the run in the store.

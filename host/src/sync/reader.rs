@@ -84,7 +84,9 @@ impl Reader {
         loop {
             let page = match self.page(locator.as_ref()).await {
                 Ok(page) => page,
-                Err(error @ salesforce::Error::Locator { .. }) if locator.is_some() && lost < REQUERIES => {
+                Err(error @ salesforce::Error::Locator { .. })
+                    if locator.is_some() && lost < REQUERIES =>
+                {
                     tracing::warn!(sync = ?self.caller.sync, %error, "The query is made anew from the last record read");
                     (locator, lost, arrived) = (None, lost + 1, 0);
                     continue;
@@ -126,7 +128,7 @@ impl Reader {
         pages: &mpsc::Sender<Fetched>,
     ) -> bool {
         let mismatch = count.filter(|(told, arrived)| told != arrived);
-        let batches = split(std::mem::replace(&mut page.batch, empty(&page.batch)));
+        let batches = page.take_batches(BATCH);
         let n = batches.len();
         for (i, batch) in batches.into_iter().enumerate() {
             self.window = window::advance(self.window, &batch.records);
@@ -158,22 +160,4 @@ impl Reader {
         }
         true
     }
-}
-
-fn empty(of: &Batch) -> Batch {
-    Batch {
-        text: bytes::Bytes::new(),
-        fields: of.fields.clone(),
-        records: Vec::new(),
-        cells: Vec::new(),
-    }
-}
-
-/// Salesforce may send more than was asked for; the plugin never gets more than a batch. One empty page is one batch.
-fn split(page: Batch) -> Vec<Batch> {
-    if page.len() <= BATCH {
-        return vec![page];
-    }
-    let all: Vec<usize> = (0..page.len()).collect();
-    all.chunks(BATCH).map(|chunk| page.select(chunk)).collect()
 }

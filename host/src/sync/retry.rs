@@ -52,21 +52,20 @@ impl Job {
         let (mut text, mut places) = (String::new(), Vec::new());
         for failure in failures {
             let Some(raw) = &failure.raw else { continue };
-            let stands = self.store.record(sync, failure.id)?.is_some_and(|record| {
-                matches!(record.state, State::Failed(_))
-                    && !record.deleted
-                    && record.stamp == failure.stamp
-            });
-            if stands {
+            let stored = self.store.record(sync, failure.id)?;
+            if stored.is_some_and(|record| matches!(record.state, State::Failed(_))) {
                 let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
                 places.push(Span { start, len: u32::try_from(raw.len()).unwrap_or(u32::MAX) });
                 text.push_str(raw);
             }
         }
-        if places.is_empty() {
+        let batch = selection.read_records(&Bytes::from(text), &places)?;
+        let known = self.store.known(sync, &batch)?;
+        let same: Vec<usize> = (0..batch.len()).filter(|&i| known.unchanged(i)).collect();
+        if same.is_empty() {
             return Ok(());
         }
-        let batch = selection.read_records(&Bytes::from(text), &places)?;
+        let batch = batch.select(&same);
         let work = Work {
             run,
             number,

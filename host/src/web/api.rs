@@ -83,9 +83,9 @@ impl From<schedule::Error> for Problem {
 impl From<reader::Error> for Problem {
     fn from(error: reader::Error) -> Self {
         let status = match error {
-            reader::Error::NoRun(_)
-            | reader::Error::NoSync(_)
-            | reader::Error::NoRecord { .. } => StatusCode::NOT_FOUND,
+            reader::Error::NoRun(_) | reader::Error::NoSync(_) | reader::Error::NoRecord { .. } => {
+                StatusCode::NOT_FOUND
+            }
             reader::Error::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.code(), error.to_string())

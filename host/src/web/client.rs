@@ -32,7 +32,9 @@ pub enum Error {
         reason: String,
     },
     /// Something else than the API answered.
-    #[error("http://{address}{path} answered {status} with something else than kilofold's API: {reason}")]
+    #[error(
+        "http://{address}{path} answered {status} with something else than kilofold's API: {reason}"
+    )]
     Answer {
         /// The address that was asked.
         address: SocketAddr,
@@ -133,10 +135,10 @@ impl Client {
         let request =
             request.body(Body::empty()).map_err(|error| self.unreachable(error.to_string()))?;
         let response = self.http.request(request).await.map_err(|error| {
-            self.unreachable(std::error::Error::source(&error).map_or_else(
-                || error.to_string(),
-                |source| source.to_string(),
-            ))
+            self.unreachable(
+                std::error::Error::source(&error)
+                    .map_or_else(|| error.to_string(), |source| source.to_string()),
+            )
         })?;
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_LIMIT)

@@ -28,7 +28,12 @@ pub(super) async fn imports(
     let live = api::status(&shared).await?;
     let (syncs, runs, limits, org) = api::read(&shared, move |reader| {
         let org = reader.config().org.login.host_str().unwrap_or_default().to_owned();
-        Ok((reader.syncs(&live)?, reader.runs(None, from.before, Some(100))?, reader.limits()?, org))
+        Ok((
+            reader.syncs(&live)?,
+            reader.runs(None, from.before, Some(100))?,
+            reader.limits()?,
+            org,
+        ))
     })
     .await?;
     // A nonce of 128 bits: the page's own style and script run, nothing that a record's text could bring.
@@ -90,9 +95,8 @@ fn tag(run: &Run) -> String {
 fn why(run: &Run, now: Stamp, zone: &TimeZone) -> String {
     match &run.ending {
         Some(Ending::Paused { code, reason, resumes_at }) => {
-            let when = resumes_at.map_or(String::new(), |at| {
-                format!("; goes on {}", ahead(at, now, zone))
-            });
+            let when = resumes_at
+                .map_or(String::new(), |at| format!("; goes on {}", ahead(at, now, zone)));
             escape(&format!("{reason}{when} ({code})"))
         }
         Some(Ending::Failed { code, message }) => escape(&format!("{message} ({code})")),

@@ -166,10 +166,7 @@ mod tests {
         );
         assert_eq!(spans.map(|n| about(ms(n))), ["0s", "0s", "12s", "3m", "1h", "2d"]);
         let counts = [0, 99_999, 100_000, 999_999, 1_234_567, 45_678_901, 1_500_000_000];
-        assert_eq!(
-            counts.map(count),
-            ["0", "99999", "100k", "999k", "1.23M", "45.6M", "1.50G"]
-        );
+        assert_eq!(counts.map(count), ["0", "99999", "100k", "999k", "1.23M", "45.6M", "1.50G"]);
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([12, 1234, 5_600_000].map(bytes), ["12 B", "1.2 kB", "5.6 MB"]);
         let now = Stamp::parse("2026-11-23T14:02:11Z").unwrap();

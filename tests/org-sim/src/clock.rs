@@ -55,9 +55,7 @@ pub(crate) fn http_date(at: Timestamp) -> String {
 
 /// Reads a time that an HTTP header spells.
 pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text)
-        .ok()
-        .map(|zoned| zoned.timestamp())
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]

@@ -24,10 +24,7 @@ enum Error {
     #[error("no such control path or method: {0} {1}")]
     NoSuchPath(Method, String),
     #[error("the body is not what {path} wants: {source}")]
-    Body {
-        path: String,
-        source: serde_json::Error,
-    },
+    Body { path: String, source: serde_json::Error },
     #[error("fault {0} is not switched on")]
     NoSuchFault(u64),
     #[error("the control token is missing or wrong")]
@@ -148,11 +145,7 @@ pub(crate) async fn entry(state: Arc<State>, ask: Ask) -> Response {
     });
     match done.await {
         Ok(outcome) => respond(outcome),
-        Err(error) => bare(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "text/plain",
-            error.to_string(),
-        ),
+        Err(error) => bare(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
     }
 }
 
@@ -168,23 +161,14 @@ fn respond(outcome: Result<Value, Error>) -> Response {
 }
 
 fn may(state: &State, ask: &Ask) -> bool {
-    state
-        .config
-        .control_token
-        .as_deref()
-        .is_none_or(|token| ask.access_token() == Some(token))
+    state.config.control_token.as_deref().is_none_or(|token| ask.access_token() == Some(token))
 }
 
 fn carry_out(state: &Arc<State>, ask: &Ask) -> Result<Value, Error> {
     if !may(state, ask) {
         return Err(Error::Token);
     }
-    let parts: Vec<&str> = ask
-        .path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .skip(1)
-        .collect();
+    let parts: Vec<&str> = ask.path.split('/').filter(|part| !part.is_empty()).skip(1).collect();
     match (&ask.method, parts.as_slice()) {
         (&Method::GET, []) => Ok(overview(state)),
         (_, ["faults", rest @ ..]) => faults(state, ask, rest),
@@ -204,11 +188,7 @@ fn carry_out(state: &Arc<State>, ask: &Ask) -> Result<Value, Error> {
             Ok(json!({"expired": lock(&state.auth).expire_all()}))
         }
         (&Method::POST, ["tokens", "revoke"]) => {
-            let whose: Whose = if ask.body.is_empty() {
-                Whose::default()
-            } else {
-                body(ask)?
-            };
+            let whose: Whose = if ask.body.is_empty() { Whose::default() } else { body(ask)? };
             Ok(json!({"revoked": lock(&state.auth).revoke_all(whose.user.as_deref())}))
         }
         _ => Err(no_such_path(ask)),
@@ -220,10 +200,8 @@ fn no_such_path(ask: &Ask) -> Error {
 }
 
 fn body<T: DeserializeOwned>(ask: &Ask) -> Result<T, Error> {
-    serde_json::from_slice(&ask.body).map_err(|source| Error::Body {
-        path: ask.path.clone(),
-        source,
-    })
+    serde_json::from_slice(&ask.body)
+        .map_err(|source| Error::Body { path: ask.path.clone(), source })
 }
 
 fn overview(state: &State) -> Value {
@@ -263,11 +241,7 @@ fn faults(state: &State, ask: &Ask, rest: &[&str]) -> Result<Value, Error> {
         }
         (&Method::DELETE, [id]) => {
             let id: u64 = id.parse().map_err(|_| no_such_path(ask))?;
-            if faults.remove(FaultId(id)) {
-                Ok(json!({}))
-            } else {
-                Err(Error::NoSuchFault(id))
-            }
+            if faults.remove(FaultId(id)) { Ok(json!({})) } else { Err(Error::NoSuchFault(id)) }
         }
         _ => Err(no_such_path(ask)),
     }
@@ -275,9 +249,7 @@ fn faults(state: &State, ask: &Ask, rest: &[&str]) -> Result<Value, Error> {
 
 fn requests(state: &State, ask: &Ask) -> Value {
     let number = |name: &str, usual: usize| {
-        ask.param(name)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(usual)
+        ask.param(name).and_then(|text| text.parse().ok()).unwrap_or(usual)
     };
     let log = lock(&state.log);
     let after = u64::try_from(number("after", 0)).unwrap_or(u64::MAX);
@@ -321,8 +293,7 @@ fn auto_change(state: &Arc<State>, ask: &Ask) -> Result<Value, Error> {
         }
         Method::DELETE => {
             lock(&state.auto_changes).retain(|change| {
-                ask.param("object")
-                    .is_some_and(|object| object != change.plan.object)
+                ask.param("object").is_some_and(|object| object != change.plan.object)
             });
             Ok(json!({}))
         }
@@ -368,10 +339,7 @@ fn command_of(state: &State, ask: &Ask, command: &str) -> Result<Value, Error> {
             known(state, &late.object)?;
             let stamp = late
                 .at
-                .or_else(|| {
-                    now.checked_sub(SignedDuration::from_secs(late.seconds))
-                        .ok()
-                })
+                .or_else(|| now.checked_sub(SignedDuration::from_secs(late.seconds)).ok())
                 .unwrap_or(now);
             let seed = late.seed.unwrap_or_else(|| fresh_seed(now));
             Ok(

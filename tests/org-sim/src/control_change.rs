@@ -51,12 +51,8 @@ fn count<S: serde::Serializer>(count: &Arc<AtomicU64>, serializer: S) -> Result<
 pub(crate) fn start(state: &Arc<State>, plan: Plan) -> AutoChange {
     let stop: CancellationToken = state.stop.child_token();
     let done = Arc::new(AtomicU64::new(0));
-    let (shared, steps, counter, ended) = (
-        Arc::clone(state),
-        plan.clone(),
-        Arc::clone(&done),
-        stop.clone(),
-    );
+    let (shared, steps, counter, ended) =
+        (Arc::clone(state), plan.clone(), Arc::clone(&done), stop.clone());
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(Duration::from_millis(steps.every_ms.max(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -73,19 +69,12 @@ pub(crate) fn start(state: &Arc<State>, plan: Plan) -> AutoChange {
             counter.store(round + 1, Ordering::Relaxed);
         }
     });
-    AutoChange {
-        plan,
-        done,
-        _running: stop.drop_guard(),
-    }
+    AutoChange { plan, done, _running: stop.drop_guard() }
 }
 
 fn change(state: &State, plan: &Plan, round: u64) {
     let now = state.now();
-    let seed = lock(&state.log)
-        .received()
-        .wrapping_mul(1_000_003)
-        .wrapping_add(round);
+    let seed = lock(&state.log).received().wrapping_mul(1_000_003).wrapping_add(round);
     let mut org = write(&state.org);
     let mut ids = Vec::new();
     if plan.touch > 0 {

@@ -210,13 +210,7 @@ impl Faults {
             When::Probability { seed, .. } => Some(ChaCha8Rng::seed_from_u64(seed)),
             _ => None,
         };
-        self.armed.push(ArmedFault {
-            id,
-            fault,
-            seen: 0,
-            hits: 0,
-            draws,
-        });
+        self.armed.push(ArmedFault { id, fault, seen: 0, hits: 0, draws });
         id
     }
 
@@ -236,10 +230,7 @@ impl Faults {
 
     /// The faults that hit a request of this class and object, in the order in which they were switched on.
     pub(crate) fn hit(&mut self, class: RequestClass, object: Option<&str>) -> Vec<FaultKind> {
-        self.armed
-            .iter_mut()
-            .filter_map(|armed| armed.hit(class, object))
-            .collect()
+        self.armed.iter_mut().filter_map(|armed| armed.hit(class, object)).collect()
     }
 }
 
@@ -258,10 +249,9 @@ impl ArmedFault {
             When::Times(n) => self.hits < n,
             When::Nth(n) => n > 0 && self.seen.is_multiple_of(n),
             When::After { skip, times } => self.seen > skip && self.hits < times,
-            When::Probability { p, .. } => self
-                .draws
-                .as_mut()
-                .is_some_and(|draws| draws.random_range(0.0..1.0) < p),
+            When::Probability { p, .. } => {
+                self.draws.as_mut().is_some_and(|draws| draws.random_range(0.0..1.0) < p)
+            }
         };
         if !hits {
             return None;
@@ -285,11 +275,7 @@ mod tests {
         });
         (0..requests)
             .map(|_| {
-                if faults.hit(RequestClass::Query, Some("Contact")).is_empty() {
-                    '.'
-                } else {
-                    'x'
-                }
+                if faults.hit(RequestClass::Query, Some("Contact")).is_empty() { '.' } else { 'x' }
             })
             .collect()
     }
@@ -324,10 +310,7 @@ mod tests {
         });
         assert!(faults.hit(RequestClass::Query, Some("Contact")).is_empty());
         assert!(faults.hit(RequestClass::Token, None).is_empty());
-        assert_eq!(
-            faults.hit(RequestClass::QueryMore, Some("lead")),
-            [FaultKind::DailyLimit]
-        );
+        assert_eq!(faults.hit(RequestClass::QueryMore, Some("lead")), [FaultKind::DailyLimit]);
         assert!(faults.remove(id));
         assert!(!faults.remove(id));
     }
@@ -338,13 +321,7 @@ mod tests {
             r#"{"class":"query_more","object":"Contact","kind":{"server_error":{"status":503,"html":true}},"when":{"after":{"skip":1,"times":2}}}"#,
         )
         .unwrap();
-        assert_eq!(
-            fault.kind,
-            FaultKind::ServerError {
-                status: 503,
-                html: true
-            }
-        );
+        assert_eq!(fault.kind, FaultKind::ServerError { status: 503, html: true });
         let short: Fault = serde_json::from_str(r#"{"class":"any","kind":"daily_limit"}"#).unwrap();
         assert_eq!(short.when, When::Times(1));
     }

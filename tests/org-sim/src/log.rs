@@ -68,12 +68,7 @@ impl Log {
 
     /// The notes after a number, oldest first, at most `limit`.
     pub(crate) fn after(&self, number: u64, limit: usize) -> Vec<RequestNote> {
-        self.notes
-            .iter()
-            .filter(|note| note.number > number)
-            .take(limit)
-            .cloned()
-            .collect()
+        self.notes.iter().filter(|note| note.number > number).take(limit).cloned().collect()
     }
 
     pub(crate) fn clear(&mut self) {

@@ -84,9 +84,7 @@ enum EvictArg {
 }
 
 fn size(text: &str) -> Result<(String, usize), String> {
-    let (object, count) = text
-        .split_once('=')
-        .ok_or("write OBJECT=N, such as Contact=10000")?;
+    let (object, count) = text.split_once('=').ok_or("write OBJECT=N, such as Contact=10000")?;
     let count = count
         .replace('_', "")
         .parse()
@@ -100,11 +98,7 @@ impl Args {
         let mut users = self.users.into_iter();
         Ok(SimConfig {
             seed: self.seed,
-            sizes: if self.records.is_empty() {
-                usual.sizes
-            } else {
-                Sizes(self.records)
-            },
+            sizes: if self.records.is_empty() { usual.sizes } else { Sizes(self.records) },
             listen: self.listen,
             auto_approve: self.auto_approve,
             rotate_refresh_tokens: self.rotate_refresh_tokens,
@@ -117,10 +111,7 @@ impl Args {
             require_pkce: self.require_pkce,
             username: users.next().unwrap_or(usual.username),
             more_usernames: users.collect(),
-            jwt_public_key_pem: self
-                .jwt_public_key
-                .map(std::fs::read_to_string)
-                .transpose()?,
+            jwt_public_key_pem: self.jwt_public_key.map(std::fs::read_to_string).transpose()?,
             evict: match self.evict {
                 EvictArg::Oldest => Evict::Oldest,
                 EvictArg::LeastRecentlyUsed => Evict::LeastRecentlyUsed,
@@ -163,10 +154,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "what a user or a script needs to connect"
-)]
+#[expect(clippy::print_stdout, reason = "what a user or a script needs to connect")]
 fn announce(sim: &Sim, json: bool) {
     let config = sim.config();
     if json {

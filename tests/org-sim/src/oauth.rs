@@ -62,9 +62,7 @@ pub(crate) struct Session {
 impl Session {
     /// Whether the scopes allow data calls.
     pub(crate) fn can_use_api(&self) -> bool {
-        self.scope
-            .split(' ')
-            .any(|scope| matches!(scope, "api" | "full" | "web"))
+        self.scope.split(' ').any(|scope| matches!(scope, "api" | "full" | "web"))
     }
 }
 
@@ -134,20 +132,12 @@ impl Auth {
         user: &str,
         now: Timestamp,
     ) -> String {
-        self.codes
-            .retain(|_, code| now.duration_since(code.made) <= CODE_LIFE);
+        self.codes.retain(|_, code| now.duration_since(code.made) <= CODE_LIFE);
         if self.codes.len() >= OPEN_REQUESTS {
             self.codes.clear();
         }
         let text = format!("aPrx{}==", random_text(80));
-        self.codes.insert(
-            text.clone(),
-            Code {
-                request,
-                user: user.to_owned(),
-                made: now,
-            },
-        );
+        self.codes.insert(text.clone(), Code { request, user: user.to_owned(), made: now });
         text
     }
 
@@ -163,14 +153,8 @@ impl Auth {
 
     /// Turns an exchanged code into tokens. A new approval beyond the user's limit evicts one without a word.
     pub(crate) fn grant_code(&mut self, user: &str, scope: &str, now: Timestamp) -> Granted {
-        if !scope
-            .split(' ')
-            .any(|scope| matches!(scope, "refresh_token" | "offline_access"))
-        {
-            return Granted {
-                session: self.mint(user, scope, None, now),
-                refresh_token: None,
-            };
+        if !scope.split(' ').any(|scope| matches!(scope, "refresh_token" | "offline_access")) {
+            return Granted { session: self.mint(user, scope, None, now), refresh_token: None };
         }
         while let Some(id) = self.next_evicted(user) {
             self.end_approval(id);
@@ -188,19 +172,12 @@ impl Auth {
             used_up: Vec::new(),
         });
         let session = self.mint(user, scope, Some(self.last_approval), now);
-        Granted {
-            session,
-            refresh_token: Some(refresh_token),
-        }
+        Granted { session, refresh_token: Some(refresh_token) }
     }
 
     /// The approval that one more would end, if the user has as many as allowed.
     pub(crate) fn next_evicted(&self, user: &str) -> Option<u64> {
-        let of_user = || {
-            self.approvals
-                .iter()
-                .filter(|approval| approval.user == user)
-        };
+        let of_user = || self.approvals.iter().filter(|approval| approval.user == user);
         if of_user().count() < self.max_approvals.max(1) {
             return None;
         }
@@ -219,11 +196,8 @@ impl Auth {
         rotate: bool,
         now: Timestamp,
     ) -> Result<Granted, RefreshRefusal> {
-        if let Some(id) = self
-            .approvals
-            .iter()
-            .find(|a| a.used_up.iter().any(|old| old == token))
-            .map(|a| a.id)
+        if let Some(id) =
+            self.approvals.iter().find(|a| a.used_up.iter().any(|old| old == token)).map(|a| a.id)
         {
             self.end_approval(id);
             return Err(RefreshRefusal::Replayed);
@@ -238,17 +212,11 @@ impl Auth {
         let mut refresh_token = None;
         if rotate {
             let fresh = refresh_token_text();
-            approval.used_up.push(std::mem::replace(
-                &mut approval.refresh_token,
-                fresh.clone(),
-            ));
+            approval.used_up.push(std::mem::replace(&mut approval.refresh_token, fresh.clone()));
             refresh_token = Some(fresh);
         }
         let (user, scope, id) = (approval.user.clone(), approval.scope.clone(), approval.id);
-        Ok(Granted {
-            session: self.mint(&user, &scope, Some(id), now),
-            refresh_token,
-        })
+        Ok(Granted { session: self.mint(&user, &scope, Some(id), now), refresh_token })
     }
 
     /// The token of a grant that makes no approval: the one still valid for the user and scope, or a new one.
@@ -281,16 +249,12 @@ impl Auth {
 
     /// The session of an access token that still works.
     pub(crate) fn session(&self, token: &str, now: Timestamp) -> Option<&Session> {
-        self.sessions
-            .get(token)
-            .filter(|session| now < session.expires)
+        self.sessions.get(token).filter(|session| now < session.expires)
     }
 
     /// The approval of a refresh token that still works.
     pub(crate) fn approval_of(&self, refresh_token: &str) -> Option<&Approval> {
-        self.approvals
-            .iter()
-            .find(|approval| approval.refresh_token == refresh_token)
+        self.approvals.iter().find(|approval| approval.refresh_token == refresh_token)
     }
 
     /// Ends what a token stands for: an access token alone, or an approval with all that came of it.
@@ -336,16 +300,12 @@ impl Auth {
     }
 
     pub(crate) fn access_tokens(&self, now: Timestamp) -> usize {
-        self.sessions
-            .values()
-            .filter(|session| now < session.expires)
-            .count()
+        self.sessions.values().filter(|session| now < session.expires).count()
     }
 
     fn end_approval(&mut self, id: u64) {
         self.approvals.retain(|approval| approval.id != id);
-        self.sessions
-            .retain(|_, session| session.approval != Some(id));
+        self.sessions.retain(|_, session| session.approval != Some(id));
     }
 }
 
@@ -355,11 +315,7 @@ fn refresh_token_text() -> String {
 
 /// Letters and digits that cannot be guessed.
 pub(crate) fn random_text(length: usize) -> String {
-    rand::rng()
-        .sample_iter(Alphanumeric)
-        .take(length)
-        .map(char::from)
-        .collect()
+    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }
 
 #[cfg(test)]
@@ -377,9 +333,7 @@ mod tests {
     }
 
     fn connect(auth: &mut Auth, second: i64) -> String {
-        auth.grant_code("a@b.example", SCOPE, at(second))
-            .refresh_token
-            .unwrap()
+        auth.grant_code("a@b.example", SCOPE, at(second)).refresh_token.unwrap()
     }
 
     #[test]
@@ -387,22 +341,14 @@ mod tests {
         let mut auth = auth(Evict::Oldest);
         let first = auth.grant_code("a@b.example", SCOPE, at(0));
         let tokens: Vec<String> = (1..5).map(|n| connect(&mut auth, n)).collect();
-        assert!(
-            auth.refresh(first.refresh_token.as_ref().unwrap(), false, at(9))
-                .is_ok()
-        );
+        assert!(auth.refresh(first.refresh_token.as_ref().unwrap(), false, at(9)).is_ok());
         connect(&mut auth, 10);
         assert!(auth.session(&first.session.token, at(10)).is_none());
         assert_eq!(
-            auth.refresh(first.refresh_token.as_ref().unwrap(), false, at(11))
-                .unwrap_err(),
+            auth.refresh(first.refresh_token.as_ref().unwrap(), false, at(11)).unwrap_err(),
             RefreshRefusal::Unknown
         );
-        assert!(
-            tokens
-                .iter()
-                .all(|token| auth.refresh(token, false, at(12)).is_ok())
-        );
+        assert!(tokens.iter().all(|token| auth.refresh(token, false, at(12)).is_ok()));
     }
 
     #[test]
@@ -433,14 +379,8 @@ mod tests {
         let next = auth.refresh(&old, true, at(1)).unwrap();
         let newest = next.refresh_token.unwrap();
         assert_ne!(old, newest);
-        assert_eq!(
-            auth.refresh(&old, true, at(2)).unwrap_err(),
-            RefreshRefusal::Replayed
-        );
-        assert_eq!(
-            auth.refresh(&newest, true, at(3)).unwrap_err(),
-            RefreshRefusal::Unknown
-        );
+        assert_eq!(auth.refresh(&old, true, at(2)).unwrap_err(), RefreshRefusal::Replayed);
+        assert_eq!(auth.refresh(&newest, true, at(3)).unwrap_err(), RefreshRefusal::Unknown);
         assert!(auth.session(&next.session.token, at(3)).is_none());
     }
 
@@ -464,15 +404,9 @@ mod tests {
     fn access_tokens_expire_and_direct_grants_repeat_the_valid_one() {
         let mut auth = auth(Evict::Oldest);
         let one = auth.grant_direct("a@b.example", "api", at(0));
-        assert_eq!(
-            auth.grant_direct("a@b.example", "api", at(10)).token,
-            one.token
-        );
+        assert_eq!(auth.grant_direct("a@b.example", "api", at(10)).token, one.token);
         assert!(auth.session(&one.token, at(7_199)).is_some());
         assert!(auth.session(&one.token, at(7_200)).is_none());
-        assert_ne!(
-            auth.grant_direct("a@b.example", "api", at(7_200)).token,
-            one.token
-        );
+        assert_ne!(auth.grant_direct("a@b.example", "api", at(7_200)).token, one.token);
     }
 }

@@ -39,23 +39,15 @@ fn begin(state: &State, ask: &Ask) -> Answer {
         return error_page("invalid_client_id", "client identifier invalid");
     }
     let Some(redirect_uri) = ask.param("redirect_uri").filter(|uri| is_loopback(uri)) else {
-        return error_page(
-            "redirect_uri_mismatch",
-            "redirect_uri must match configuration",
-        );
+        return error_page("redirect_uri_mismatch", "redirect_uri must match configuration");
     };
-    let scope = ask
-        .param("scope")
-        .filter(|scope| !scope.trim().is_empty())
-        .unwrap_or("api refresh_token");
+    let scope =
+        ask.param("scope").filter(|scope| !scope.trim().is_empty()).unwrap_or("api refresh_token");
     let request = AuthorizeRequest {
         redirect_uri: redirect_uri.to_owned(),
         scope: scope.split_whitespace().collect::<Vec<_>>().join(" "),
         state: ask.param("state").map(str::to_owned),
-        challenge: ask
-            .param("code_challenge")
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned),
+        challenge: ask.param("code_challenge").filter(|text| !text.is_empty()).map(str::to_owned),
     };
     if ask.param("response_type") != Some("code") {
         return back(
@@ -66,11 +58,7 @@ fn begin(state: &State, ask: &Ask) -> Answer {
             ],
         );
     }
-    if !request
-        .scope
-        .split(' ')
-        .all(|scope| SCOPES.contains(&scope))
-    {
+    if !request.scope.split(' ').all(|scope| SCOPES.contains(&scope)) {
         return back(
             &request,
             &[
@@ -88,10 +76,8 @@ fn begin(state: &State, ask: &Ask) -> Answer {
             ],
         );
     }
-    let hint = ask
-        .param("login_hint")
-        .filter(|hint| config.knows_user(hint))
-        .unwrap_or(&config.username);
+    let hint =
+        ask.param("login_hint").filter(|hint| config.knows_user(hint)).unwrap_or(&config.username);
     if config.auto_approve {
         return allow(state, request, hint);
     }
@@ -102,10 +88,7 @@ fn begin(state: &State, ask: &Ask) -> Answer {
 fn decide(state: &State, form: &[(String, String)]) -> Answer {
     let request = find(form, "request").and_then(|name| lock(&state.auth).close_request(name));
     let Some(request) = request else {
-        return error_page(
-            "invalid_request",
-            "this page was answered before or is too old",
-        );
+        return error_page("invalid_request", "this page was answered before or is too old");
     };
     let user = find(form, "user").unwrap_or(&state.config.username);
     match find(form, "decision") {
@@ -113,10 +96,7 @@ fn decide(state: &State, form: &[(String, String)]) -> Answer {
         Some("allow") => error_page("invalid_grant", "user identity is unknown"),
         _ => back(
             &request,
-            &[
-                ("error", "access_denied"),
-                ("error_description", "end-user denied authorization"),
-            ],
+            &[("error", "access_denied"), ("error_description", "end-user denied authorization")],
         ),
     }
 }
@@ -129,10 +109,7 @@ fn allow(state: &State, request: AuthorizeRequest, user: &str) -> Answer {
 /// Sends the browser back to the app with these parameters and the app's own state.
 fn back(request: &AuthorizeRequest, params: &[(&str, &str)]) -> Answer {
     let Ok(mut url) = Url::parse(&request.redirect_uri) else {
-        return error_page(
-            "redirect_uri_mismatch",
-            "redirect_uri must match configuration",
-        );
+        return error_page("redirect_uri_mismatch", "redirect_uri must match configuration");
     };
     {
         let mut query = url.query_pairs_mut();
@@ -170,11 +147,8 @@ fn error_page(error: &str, description: &str) -> Answer {
 }
 
 fn consent_page(state: &State, request: AuthorizeRequest, hint: &str) -> Answer {
-    let scopes: String = request
-        .scope
-        .split(' ')
-        .map(|scope| format!("<li>{}</li>", escape(scope)))
-        .collect();
+    let scopes: String =
+        request.scope.split(' ').map(|scope| format!("<li>{}</li>", escape(scope))).collect();
     let mut auth = lock(&state.auth);
     let warning = match auth
         .next_evicted(hint)
@@ -211,10 +185,7 @@ fn consent_page(state: &State, request: AuthorizeRequest, hint: &str) -> Answer 
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -223,11 +194,7 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_a_registered_callback() {
-        for good in [
-            "http://127.0.0.1:9/cb",
-            "http://localhost/",
-            "http://[::1]:80/x?y=1",
-        ] {
+        for good in ["http://127.0.0.1:9/cb", "http://localhost/", "http://[::1]:80/x?y=1"] {
             assert!(is_loopback(good), "{good}");
         }
         for bad in [

@@ -42,10 +42,7 @@ pub(crate) fn answer(state: &State, ask: &Ask, hits: &[FaultKind]) -> Answer {
     }
     let form = ask.form();
     let granted = grant(state, ask, &form, hits);
-    let user = granted
-        .as_ref()
-        .ok()
-        .map(|(granted, _)| granted.session.user.clone());
+    let user = granted.as_ref().ok().map(|(granted, _)| granted.session.user.clone());
     let mut answer = match granted {
         Ok((granted, with_scope_first)) => {
             never_cached(Answer::ok(&success(state, &granted, with_scope_first)))
@@ -65,10 +62,7 @@ fn grant(
     hits: &[FaultKind],
 ) -> Result<(Granted, bool), Refused> {
     let now = state.now();
-    let direct = |session: Session| Granted {
-        session,
-        refresh_token: None,
-    };
+    let direct = |session: Session| Granted { session, refresh_token: None };
     match find(form, "grant_type") {
         Some("authorization_code") => {
             client(state, ask, form, state.config.require_secret)?;
@@ -85,19 +79,10 @@ fn grant(
         }
         Some(JWT_GRANT) => {
             let user = by_assertion(state, find(form, "assertion").unwrap_or_default())?;
-            Ok((
-                direct(lock(&state.auth).grant_direct(&user, "api id", now)),
-                false,
-            ))
+            Ok((direct(lock(&state.auth).grant_direct(&user, "api id", now)), false))
         }
-        Some(_) => Err(Refused(
-            "unsupported_grant_type",
-            "grant type not supported",
-        )),
-        None => Err(Refused(
-            "invalid_request",
-            "missing required parameter: grant_type",
-        )),
+        Some(_) => Err(Refused("unsupported_grant_type", "grant type not supported")),
+        None => Err(Refused("invalid_request", "missing required parameter: grant_type")),
     }
 }
 
@@ -146,10 +131,7 @@ fn by_code(state: &State, form: &Form) -> Result<Granted, Refused> {
         .take_code(find(form, "code").unwrap_or_default(), now)
         .ok_or(Refused("invalid_grant", "expired authorization code"))?;
     if find(form, "redirect_uri") != Some(request.redirect_uri.as_str()) {
-        return Err(Refused(
-            "redirect_uri_mismatch",
-            "redirect_uri must match configuration",
-        ));
+        return Err(Refused("redirect_uri_mismatch", "redirect_uri must match configuration"));
     }
     if let Some(challenge) = &request.challenge {
         let verifier = find(form, "code_verifier").unwrap_or_default();
@@ -163,15 +145,10 @@ fn by_code(state: &State, form: &Form) -> Result<Granted, Refused> {
 }
 
 fn by_refresh_token(state: &State, form: &Form, hits: &[FaultKind]) -> Result<Granted, Refused> {
-    let token = find(form, "refresh_token").ok_or(Refused(
-        "invalid_request",
-        "missing required parameter: refresh_token",
-    ))?;
+    let token = find(form, "refresh_token")
+        .ok_or(Refused("invalid_request", "missing required parameter: refresh_token"))?;
     if hits.contains(&FaultKind::TokenBusy) {
-        return Err(Refused(
-            "invalid_grant",
-            "token request is already being processed",
-        ));
+        return Err(Refused("invalid_grant", "token request is already being processed"));
     }
     if find(form, "scope").is_some() {
         return Err(Refused("invalid_request", "scope parameter not supported"));
@@ -180,8 +157,7 @@ fn by_refresh_token(state: &State, form: &Form, hits: &[FaultKind]) -> Result<Gr
     if hits.contains(&FaultKind::RevokeToken) {
         auth.revoke(token);
     }
-    auth.refresh(token, state.config.rotate_refresh_tokens, state.now())
-        .map_err(|_| EXPIRED_TOKEN)
+    auth.refresh(token, state.config.rotate_refresh_tokens, state.now()).map_err(|_| EXPIRED_TOKEN)
 }
 
 #[derive(Debug, Deserialize)]
@@ -197,10 +173,7 @@ struct Claims {
 fn by_assertion(state: &State, assertion: &str) -> Result<String, Refused> {
     const INVALID: Refused = Refused("invalid_grant", "invalid assertion");
     let Some(pem) = &state.config.jwt_public_key_pem else {
-        return Err(Refused(
-            "invalid_grant",
-            "user hasn't approved this consumer",
-        ));
+        return Err(Refused("invalid_grant", "user hasn't approved this consumer"));
     };
     let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| INVALID)?;
     // Times and audience are checked below: against the org's clock, and with Salesforce's texts.
@@ -208,28 +181,20 @@ fn by_assertion(state: &State, assertion: &str) -> Result<String, Refused> {
     checks.validate_exp = false;
     checks.validate_aud = false;
     checks.required_spec_claims.clear();
-    let claims = jsonwebtoken::decode::<Claims>(assertion, &key, &checks)
-        .map_err(|_| INVALID)?
-        .claims;
+    let claims =
+        jsonwebtoken::decode::<Claims>(assertion, &key, &checks).map_err(|_| INVALID)?.claims;
 
     if claims.iss.as_deref() != Some(state.config.client_id.as_str()) {
         return Err(Refused("invalid_client_id", "client identifier invalid"));
     }
     let audience = claims.aud.unwrap_or_default();
     let own = state.url();
-    if ![
-        "https://login.salesforce.com",
-        "https://test.salesforce.com",
-        own.as_str(),
-    ]
-    .contains(&audience.trim_end_matches('/'))
+    if !["https://login.salesforce.com", "https://test.salesforce.com", own.as_str()]
+        .contains(&audience.trim_end_matches('/'))
     {
         return Err(Refused("invalid_grant", "audience is invalid"));
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "seconds since 1970 are far below 2^53"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
     let latest = (state.now() - SKEW).as_second() as f64;
     if claims.exp.is_none_or(|expires| expires < latest) {
         return Err(Refused("invalid_grant", "assertion is expired"));
@@ -238,10 +203,7 @@ fn by_assertion(state: &State, assertion: &str) -> Result<String, Refused> {
         .sub
         .or(claims.prn)
         .filter(|user| state.config.knows_user(user))
-        .ok_or(Refused(
-            "invalid_grant",
-            "user hasn't approved this consumer",
-        ))
+        .ok_or(Refused("invalid_grant", "user hasn't approved this consumer"))
 }
 
 /// The success body, with Salesforce's keys in Salesforce's order; there is no `expires_in`.
@@ -249,10 +211,7 @@ fn success(state: &State, granted: &Granted, by_user: bool) -> Value {
     let session = &granted.session;
     let id = identity_url(state, &session.user);
     let issued_at = session.issued.as_millisecond().to_string();
-    let signature = Value::from(sign(
-        &format!("{id}{issued_at}"),
-        &state.config.client_secret,
-    ));
+    let signature = Value::from(sign(&format!("{id}{issued_at}"), &state.config.client_secret));
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     put("access_token", session.token.clone().into());
@@ -289,8 +248,5 @@ fn sign(text: &str, secret: &str) -> String {
 fn never_cached(answer: Answer) -> Answer {
     answer
         .with(header::EXPIRES, "Thu, 01 Jan 1970 00:00:00 GMT")
-        .with(
-            axum::http::HeaderName::from_static("x-readonlymode"),
-            "false",
-        )
+        .with(axum::http::HeaderName::from_static("x-readonlymode"), "false")
 }

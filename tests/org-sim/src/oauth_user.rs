@@ -12,12 +12,7 @@ use crate::sync::{lock, read};
 
 /// A user's identity URL: the `id` member of token answers.
 pub(crate) fn identity_url(state: &State, user: &str) -> String {
-    format!(
-        "{}/id/{}/{}",
-        state.url(),
-        state.org_id,
-        read(&state.org).user_id(user)
-    )
+    format!("{}/id/{}/{}", state.url(), state.org_id, read(&state.org).user_id(user))
 }
 
 /// The session of the token in the header or parameter, or the plain-text 403 of these endpoints.
@@ -65,20 +60,10 @@ fn names(user: &str) -> (String, String) {
             .map(|first| first.to_uppercase().chain(letters).collect::<String>())
             .unwrap_or_default()
     };
-    let mut words = local
-        .split(['.', '_', '-'])
-        .filter(|word| !word.is_empty())
-        .map(capital);
+    let mut words = local.split(['.', '_', '-']).filter(|word| !word.is_empty()).map(capital);
     let first = words.next().unwrap_or_default();
     let rest: Vec<String> = words.collect();
-    (
-        first,
-        if rest.is_empty() {
-            "User".to_owned()
-        } else {
-            rest.join(" ")
-        },
-    )
+    (first, if rest.is_empty() { "User".to_owned() } else { rest.join(" ") })
 }
 
 pub(crate) fn userinfo(state: &State, ask: &Ask) -> Answer {

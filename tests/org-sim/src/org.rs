@@ -39,12 +39,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error with status 400 and without fields.
     pub fn bad(code: &str, message: impl Into<String>) -> ApiError {
-        ApiError {
-            status: 400,
-            code: code.to_owned(),
-            message: message.into(),
-            fields: Vec::new(),
-        }
+        ApiError { status: 400, code: code.to_owned(), message: message.into(), fields: Vec::new() }
     }
 
     /// The answer for an object or record that does not exist.
@@ -71,12 +66,7 @@ impl Sizes {
             ("Task", 3_000),
             ("Invoice__c", 2_000),
         ];
-        Sizes(
-            sizes
-                .iter()
-                .map(|(name, count)| ((*name).to_owned(), *count))
-                .collect(),
-        )
+        Sizes(sizes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect())
     }
 }
 
@@ -140,23 +130,11 @@ impl Org {
                     .rev()
                     .find(|(name, _)| name.eq_ignore_ascii_case(object.name))
                     .map_or(object.usual, |(_, size)| *size);
-                Table::new(
-                    seed,
-                    place,
-                    object,
-                    u32::try_from(size).unwrap_or(u32::MAX),
-                    clock,
-                )
+                Table::new(seed, place, object, u32::try_from(size).unwrap_or(u32::MAX), clock)
             })
             .collect();
         let org_id = Numbering::new("00D", seed).id((mix(seed, 0x0d) % 100_000) as u32);
-        Org {
-            seed,
-            org_id,
-            tables,
-            clock,
-            pages: Pages::default(),
-        }
+        Org { seed, org_id, tables, clock, pages: Pages::default() }
     }
 
     /// The 18-character id of the org.
@@ -193,16 +171,9 @@ impl Org {
     /// The record with this id, unless it never was or is gone for good.
     pub(crate) fn locate(&self, id: &str) -> Option<(&Table, u32)> {
         let prefix = id.get(..3)?;
-        let table = self
-            .tables
-            .iter()
-            .find(|table| table.object().prefix == prefix)?;
+        let table = self.tables.iter().find(|table| table.object().prefix == prefix)?;
         let row = table.ids.row(id)?;
-        table
-            .rows
-            .get(row as usize)
-            .filter(|row| !row.purged)
-            .map(|_| (table, row))
+        table.rows.get(row as usize).filter(|row| !row.purged).map(|_| (table, row))
     }
 
     /// Whether the object exists and has the field (hidden or not).
@@ -215,10 +186,7 @@ impl Org {
     /// `/limits/recordCount`: live records of the named objects, unknown names left out; of all if none is named.
     pub fn record_count(&self, objects: &[&str]) -> Json {
         let wanted = |name: &str| {
-            objects.is_empty()
-                || objects
-                    .iter()
-                    .any(|object| object.eq_ignore_ascii_case(name))
+            objects.is_empty() || objects.iter().any(|object| object.eq_ignore_ascii_case(name))
         };
         let counts: Vec<Json> = self
             .tables
@@ -245,9 +213,7 @@ impl Table {
             revision: 0,
             by_stamp: ByStamp::default(),
         };
-        table
-            .rows
-            .extend((0..u64::from(size)).map(|row| past(salt, row, u64::from(size), now)));
+        table.rows.extend((0..u64::from(size)).map(|row| past(salt, row, u64::from(size), now)));
         if object.field("SystemModstamp").is_none() {
             // Nothing was ever changed that nobody could see.
             for row in &mut table.rows {
@@ -274,16 +240,8 @@ impl Table {
         {
             return value.clone();
         }
-        let cell = Cell {
-            org,
-            table: self,
-            number,
-            row,
-        };
-        self.object()
-            .fields
-            .get(field)
-            .map_or(Value::Null, |about| cell.make(field, about))
+        let cell = Cell { org, table: self, number, row };
+        self.object().fields.get(field).map_or(Value::Null, |about| cell.make(field, about))
     }
 
     /// Row numbers in the order of (SystemModstamp, Id).
@@ -302,11 +260,8 @@ fn past(salt: u64, row: u64, size: u64, now: i64) -> Row {
     let first = now - HISTORY;
     let at = |row: u64| first + ((HISTORY - 600) as u64 * row / size.max(1)) as i64;
     let load = row / LOAD;
-    let created = if mix(salt, load ^ 0x10ad).is_multiple_of(3) {
-        at(load * LOAD)
-    } else {
-        at(row)
-    };
+    let created =
+        if mix(salt, load ^ 0x10ad).is_multiple_of(3) { at(load * LOAD) } else { at(row) };
     let dice = mix(salt, row ^ 0xed17);
     let age = (now - created).max(1) as u64;
     let more = dice / 128;
@@ -318,11 +273,7 @@ fn past(salt: u64, row: u64, size: u64, now: i64) -> Row {
         _ => now - HISTORY * ((more % 5) as i64 + 1) / 12,
     };
     let stamp = stamp.clamp(created, now);
-    let modified = if more.is_multiple_of(9) {
-        created + (stamp - created) / 2
-    } else {
-        stamp
-    };
+    let modified = if more.is_multiple_of(9) { created + (stamp - created) / 2 } else { stamp };
     Row {
         created,
         modified,

@@ -46,10 +46,7 @@ impl Node {
             let place = found.unwrap_or_else(|| {
                 node.items.push(Item {
                     key: key(hop.relationship),
-                    what: What::Parent {
-                        field: hop.field,
-                        node: Node::default(),
-                    },
+                    what: What::Parent { field: hop.field, node: Node::default() },
                 });
                 node.items.len() - 1
             });
@@ -58,10 +55,7 @@ impl Node {
                 What::Leaf(_) => return,
             }
         }
-        node.items.push(Item {
-            key: key(path.field()),
-            what: What::Leaf(path.leaf),
-        });
+        node.items.push(Item { key: key(path.field()), what: What::Leaf(path.leaf) });
     }
 
     /// Fields and parents at the top.
@@ -73,20 +67,16 @@ impl Node {
     pub(crate) fn long_texts(&self, place: usize) -> (usize, usize) {
         let fields = &crate::data::objects::OBJECTS[place].fields;
         let long = self.items.iter().filter_map(|item| match item.what {
-            What::Leaf(Leaf::Field(index)) => fields
-                .get(index)
-                .filter(|field| matches!(field.kind, Kind::Long(_))),
+            What::Leaf(Leaf::Field(index)) => {
+                fields.get(index).filter(|field| matches!(field.kind, Kind::Long(_)))
+            }
             _ => None,
         });
-        long.fold((0, 0), |(long, custom), field| {
-            (long + 1, custom + usize::from(field.custom()))
-        })
+        long.fold((0, 0), |(long, custom), field| (long + 1, custom + usize::from(field.custom())))
     }
 
     fn parents(&self) -> bool {
-        self.items
-            .iter()
-            .any(|item| matches!(item.what, What::Parent { .. }))
+        self.items.iter().any(|item| matches!(item.what, What::Parent { .. }))
     }
 
     fn digest(&self, hash: &mut Xxh3) {
@@ -127,25 +117,25 @@ impl Node {
             out.extend_from_slice(&item.key);
             match &item.what {
                 What::Leaf(end) => leaf(org, table, row, *end).write(out),
-                What::Parent { field, node } => match table
-                    .value(org, row, *field)
-                    .as_text()
-                    .and_then(|id| org.locate(id))
-                {
-                    Some((parent, number)) => {
-                        let one =
-                            matches!(table.object().fields[*field].kind, Kind::Reference([_], _));
-                        node.write(
-                            org,
-                            parent,
-                            number,
-                            if one { parent.object().name } else { "Name" },
-                            version,
-                            out,
-                        );
+                What::Parent { field, node } => {
+                    match table.value(org, row, *field).as_text().and_then(|id| org.locate(id)) {
+                        Some((parent, number)) => {
+                            let one = matches!(
+                                table.object().fields[*field].kind,
+                                Kind::Reference([_], _)
+                            );
+                            node.write(
+                                org,
+                                parent,
+                                number,
+                                if one { parent.object().name } else { "Name" },
+                                version,
+                                out,
+                            );
+                        }
+                        None => out.extend_from_slice(b"null"),
                     }
-                    None => out.extend_from_slice(b"null"),
-                },
+                }
             }
         }
         out.push(b'}');
@@ -177,21 +167,13 @@ struct Kept {
 
 impl Default for Pages {
     fn default() -> Pages {
-        Pages {
-            room: ROOM,
-            kept: Mutex::new(Kept::default()),
-        }
+        Pages { room: ROOM, kept: Mutex::new(Kept::default()) }
     }
 }
 
 impl Pages {
     fn get(&self, key: u128) -> Option<Bytes> {
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pages
-            .get(&key)
-            .cloned()
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).pages.get(&key).cloned()
     }
 
     fn put(&self, key: u128, page: Bytes) {
@@ -250,8 +232,7 @@ impl Org {
             if page.len() > 1 {
                 page.push(b',');
             }
-            rs.select
-                .write(self, table, *row, table.object().name, version, &mut page);
+            rs.select.write(self, table, *row, table.object().name, version, &mut page);
         }
         page.push(b']');
         page.shrink_to_fit();
@@ -275,12 +256,7 @@ impl Org {
         let mut words = Vec::with_capacity(rows.len() * 2);
         for row in rows {
             words.push(*row);
-            words.push(
-                table
-                    .rows
-                    .get(*row as usize)
-                    .map_or(u32::MAX, |row| row.revision),
-            );
+            words.push(table.rows.get(*row as usize).map_or(u32::MAX, |row| row.revision));
         }
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         hash.update(&bytes);

@@ -58,12 +58,9 @@ impl Sim {
             jsonwebtoken::DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(Error::JwtKey)?;
         }
         let addr = config.listen;
-        let listener = TcpListener::bind(addr)
-            .await
-            .map_err(|source| Error::Listen { addr, source })?;
-        let addr = listener
-            .local_addr()
-            .map_err(|source| Error::Listen { addr, source })?;
+        let listener =
+            TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })?;
+        let addr = listener.local_addr().map_err(|source| Error::Listen { addr, source })?;
         let state = Arc::new(tokio::task::spawn_blocking(move || State::new(config, addr)).await?);
         let service: IntoMakeServiceWithConnectInfo<_, Peer> =
             http::router(Arc::clone(&state)).into_make_service_with_connect_info();
@@ -74,11 +71,7 @@ impl Sim {
                 .await
         });
         let ends = state.stop.clone().drop_guard();
-        Ok(Sim {
-            state,
-            server,
-            _ends: ends,
-        })
+        Ok(Sim { state, server, _ends: ends })
     }
 
     /// The org's address without a slash at the end: its login host, My Domain and instance in one.

@@ -43,12 +43,7 @@ impl State {
         let mut org = Org::new(config.seed, &config.sizes, clock.now());
         org.set_page_room(config.page_cache_bytes);
         let org_id = org.org_id().to_owned();
-        let auth = Auth::new(
-            &org_id,
-            config.access_token_life,
-            config.max_approvals,
-            config.evict,
-        );
+        let auth = Auth::new(&org_id, config.access_token_life, config.max_approvals, config.evict);
         State {
             addr,
             org: Arc::new(RwLock::new(org)),

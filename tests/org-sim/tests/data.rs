@@ -23,12 +23,7 @@ fn org(seed: u64) -> Org {
     ];
     Org::new(
         seed,
-        &Sizes(
-            sizes
-                .iter()
-                .map(|(name, count)| ((*name).to_owned(), *count))
-                .collect(),
-        ),
+        &Sizes(sizes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()),
         now(),
     )
 }
@@ -41,11 +36,7 @@ fn all(org: &Org, soql: &str) -> Vec<Value> {
 }
 
 fn one(org: &Org, id: &str, field: &str) -> Value {
-    all(
-        org,
-        &format!("SELECT {field} FROM Contact WHERE Id = '{id}'"),
-    )[0][field]
-        .clone()
+    all(org, &format!("SELECT {field} FROM Contact WHERE Id = '{id}'"))[0][field].clone()
 }
 
 const OBJECTS: [&str; 12] = [
@@ -75,10 +66,7 @@ fn the_same_seed_gives_the_same_org() {
     }
     assert_eq!(a.user_id("ann@example.com"), b.user_id("Ann@example.com"));
     assert_ne!(a.user_id("ann@example.com"), a.user_id("bob@example.com"));
-    let first = &all(
-        &a,
-        "SELECT Id FROM User WHERE Username = 'user3@example.com'",
-    )[0]["Id"];
+    let first = &all(&a, "SELECT Id FROM User WHERE Username = 'user3@example.com'")[0]["Id"];
     assert_eq!(*first, a.user_id("user3@example.com"));
 }
 
@@ -93,15 +81,11 @@ fn contacts_are_as_wild_as_real_ones() {
         share(&move |c: &Value| c[field].as_str().is_some_and(|text| text.contains(wanted)))
     };
     assert!(
-        (10..100).contains(&share(&|c| c["Email"]
-            .as_str()
-            .is_some_and(|mail| !mail.contains('@')))),
+        (10..100)
+            .contains(&share(&|c| c["Email"].as_str().is_some_and(|mail| !mail.contains('@')))),
         "invalid e-mails"
     );
-    assert!(
-        (30..100).contains(&share(&|c| c["Email"].is_null())),
-        "no e-mail"
-    );
+    assert!((30..100).contains(&share(&|c| c["Email"].is_null())), "no e-mail");
     for (script, range) in [
         ("Cyrillic", '\u{400}'..'\u{500}'),
         ("Greek", '\u{370}'..'\u{400}'),
@@ -113,9 +97,7 @@ fn contacts_are_as_wild_as_real_ones() {
         ("Kana", '\u{3040}'..'\u{3100}'),
     ] {
         let found = share(&|c| {
-            c["Name"]
-                .as_str()
-                .is_some_and(|name| name.chars().any(|c| range.contains(&c)))
+            c["Name"].as_str().is_some_and(|name| name.chars().any(|c| range.contains(&c)))
         });
         assert!(found >= 5, "{script}: {found}");
     }
@@ -127,9 +109,7 @@ fn contacts_are_as_wild_as_real_ones() {
     );
     assert!(has("MailingStreet", |c| c == '\n') > 50);
     let stamps: HashMap<&str, usize> = contacts.iter().fold(HashMap::new(), |mut seen, c| {
-        *seen
-            .entry(c["SystemModstamp"].as_str().unwrap())
-            .or_default() += 1;
+        *seen.entry(c["SystemModstamp"].as_str().unwrap()).or_default() += 1;
         seen
     });
     assert!(
@@ -179,20 +159,12 @@ fn lookups_lead_to_records() {
         ("Invoice__c", "Account__c", &["Account"]),
         ("Lead", "OwnerId", &["User", "Group"]),
     ] {
-        let known: BTreeSet<String> = parents
-            .iter()
-            .flat_map(|parent| org.truth(parent).rows)
-            .map(|row| row.0)
-            .collect();
-        let found = all(
-            &org,
-            &format!("SELECT {field} FROM {object} WHERE {field} != null"),
-        );
+        let known: BTreeSet<String> =
+            parents.iter().flat_map(|parent| org.truth(parent).rows).map(|row| row.0).collect();
+        let found = all(&org, &format!("SELECT {field} FROM {object} WHERE {field} != null"));
         assert!(found.len() > 100, "{object}.{field}: {}", found.len());
         assert!(
-            found
-                .iter()
-                .all(|record| known.contains(record[field].as_str().unwrap())),
+            found.iter().all(|record| known.contains(record[field].as_str().unwrap())),
             "{object}.{field}"
         );
     }
@@ -203,19 +175,9 @@ fn describe_is_complete_and_agrees_with_queries() {
     const TOP: &str = "actionOverrides activateable associateEntityType associateParentEntity childRelationships compactLayoutable createable custom customSetting deepCloneable defaultImplementation deletable deprecatedAndHidden extendedBy extendsInterfaces feedEnabled fields hasSubtypes implementedBy implementsInterfaces isInterface isSubtype keyPrefix label labelPlural layoutable listviewable lookupLayoutable mergeable mruEnabled name namedLayoutInfos networkScopeFieldName queryable recordTypeInfos replicateable retrieveable searchLayoutable searchable sobjectDescribeOption supportedScopes triggerable undeletable updateable urls";
     const FIELD: &str = "aggregatable aiPredictionField autoNumber byteLength calculated calculatedFormula cascadeDelete caseSensitive compoundFieldName controllerName createable custom defaultValue defaultValueFormula defaultedOnCreate dependentPicklist deprecatedAndHidden digits displayLocationInDecimal encrypted externalId extraTypeInfo filterable filteredLookupInfo formulaTreatNullNumberAsZero groupable highScaleNumber htmlFormatted idLookup inlineHelpText label length mask maskType name nameField namePointing nillable permissionable picklistValues polymorphicForeignKey precision queryByDistance referenceTargetField referenceTo relationshipName relationshipOrder restrictedDelete restrictedPicklist scale searchPrefilterable soapType sortable type unique updateable writeRequiresMasterRead";
     const GLOBAL: &str = "activateable associateEntityType associateParentEntity createable custom customSetting deepCloneable deletable deprecatedAndHidden feedEnabled hasSubtypes isInterface isSubtype keyPrefix label labelPlural layoutable mergeable mruEnabled name queryable replicateable retrieveable searchable triggerable undeletable updateable urls";
-    let keys = |value: &Value| {
-        value
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let few = OBJECTS[..11]
-        .iter()
-        .map(|name| ((*name).to_owned(), 60))
-        .collect();
+    let keys =
+        |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let few = OBJECTS[..11].iter().map(|name| ((*name).to_owned(), 60)).collect();
     let org = Org::new(5, &Sizes(few), now());
     let global = org.describe_global("v58.0");
     let names: Vec<&str> = global["sobjects"]
@@ -230,10 +192,7 @@ fn describe_is_complete_and_agrees_with_queries() {
         let (about, modified) = org.describe(&object.to_lowercase(), "58.0").unwrap();
         assert!(modified < now());
         assert_eq!(keys(&about), TOP);
-        assert_eq!(
-            about["urls"]["sobject"],
-            format!("/services/data/v58.0/sobjects/{object}")
-        );
+        assert_eq!(about["urls"]["sobject"], format!("/services/data/v58.0/sobjects/{object}"));
         for field in about["fields"].as_array().unwrap() {
             assert_eq!(keys(field), FIELD, "{object}.{}", field["name"]);
             let name = field["name"].as_str().unwrap();
@@ -254,9 +213,9 @@ fn describe_is_complete_and_agrees_with_queries() {
                         .as_str()
                         .and_then(org_sim::data::id::canonical)
                         .is_some_and(|id| value == &id),
-                    "date" => value
-                        .as_str()
-                        .is_some_and(|text| text.parse::<jiff::civil::Date>().is_ok()),
+                    "date" => {
+                        value.as_str().is_some_and(|text| text.parse::<jiff::civil::Date>().is_ok())
+                    }
                     "datetime" => value.as_str().is_some_and(|text| {
                         text.len() == 28
                             && text.ends_with(".000+0000")
@@ -268,17 +227,11 @@ fn describe_is_complete_and_agrees_with_queries() {
                 };
                 assert!(fits, "{object}.{name}: {kind} {value}");
             }
-            let sorted = org.query(
-                &format!("SELECT Id FROM {object} ORDER BY {name}"),
-                false,
-                now(),
-            );
+            let sorted =
+                org.query(&format!("SELECT Id FROM {object} ORDER BY {name}"), false, now());
             assert_eq!(sorted.is_ok(), field["sortable"] == true, "{object}.{name}");
-            let filtered = org.query(
-                &format!("SELECT Id FROM {object} WHERE {name} = null"),
-                false,
-                now(),
-            );
+            let filtered =
+                org.query(&format!("SELECT Id FROM {object} WHERE {name} = null"), false, now());
             assert_eq!(
                 filtered.is_ok(),
                 field["filterable"] == true && kind != "address",
@@ -327,10 +280,7 @@ fn describe_is_complete_and_agrees_with_queries() {
         "Description",
         json!({"type": "textarea", "filterable": false, "sortable": false, "length": 32_000}),
     );
-    assert_eq!(
-        contact["recordTypeInfos"][0]["recordTypeId"],
-        "012000000000000AAA"
-    );
+    assert_eq!(contact["recordTypeInfos"][0]["recordTypeId"], "012000000000000AAA");
     assert_eq!(org.describe("Nope", "58.0"), None);
 }
 
@@ -349,11 +299,7 @@ fn hidden_fields_leave_describe_and_date_it() {
     org.hide_field("Contact", "email", true, now());
     assert_eq!(org.describe("Contact", "58.0").unwrap().1, now());
     assert_eq!(
-        before
-            .iter()
-            .filter(|name| *name != "Email")
-            .cloned()
-            .collect::<Vec<_>>(),
+        before.iter().filter(|name| *name != "Email").cloned().collect::<Vec<_>>(),
         names(&org)
     );
     org.show_field("Contact", "Email", now());
@@ -387,16 +333,10 @@ fn changes_show_in_values_stamps_and_digest() {
     assert!(born.iter().all(|id| *id > again[1_999]));
     let late = org.insert_at("Contact", 2, 1, now() - 1.hour());
     assert!(late[0] > born[2]);
-    assert_eq!(
-        one(&org, &late[0], "SystemModstamp"),
-        "2026-03-18T11:00:00.000+0000"
-    );
+    assert_eq!(one(&org, &late[0], "SystemModstamp"), "2026-03-18T11:00:00.000+0000");
     let window = "SELECT Id FROM Contact WHERE SystemModstamp > 2026-03-18T10:59:59Z AND SystemModstamp <= 2026-03-18T11:00:00Z ORDER BY SystemModstamp, Id";
     assert_eq!(
-        all(&org, window)
-            .iter()
-            .map(|record| record["Id"].as_str().unwrap())
-            .collect::<Vec<_>>(),
+        all(&org, window).iter().map(|record| record["Id"].as_str().unwrap()).collect::<Vec<_>>(),
         late
     );
     org.purge("Contact", &late, later);
@@ -404,10 +344,7 @@ fn changes_show_in_values_stamps_and_digest() {
 
     // Every kind of change moves a record in the order of stamps.
     let stamped = |org: &Org| -> Vec<(String, String)> {
-        let found = all(
-            org,
-            "SELECT Id, SystemModstamp FROM Contact ORDER BY SystemModstamp, Id",
-        );
+        let found = all(org, "SELECT Id, SystemModstamp FROM Contact ORDER BY SystemModstamp, Id");
         found
             .iter()
             .map(|r| {
@@ -424,9 +361,7 @@ fn changes_show_in_values_stamps_and_digest() {
             0 => drop(org.touch("Contact", 7, 3, at)),
             1 => org.delete("Contact", &touched[3..9], at),
             2 => org.undelete("Contact", &touched[3..5], at),
-            _ => org
-                .set_field("Contact", &touched[0], "Title", json!("x"), at)
-                .unwrap(),
+            _ => org.set_field("Contact", &touched[0], "Title", json!("x"), at).unwrap(),
         }
         let order = stamped(&org);
         assert!(order.len() == 2_003 && order.is_sorted(), "round {round}");
@@ -449,10 +384,8 @@ fn values_read_from_kept_pages_are_never_stale() {
     let first = read(&org);
     assert_eq!(first, read(&org));
     let id = first[7]["Id"].as_str().unwrap();
-    org.set_field("Contact", id, "LastName", json!("Łódź \"x\""), later)
-        .unwrap();
-    org.set_field("Contact", id, "FirstName", Value::Null, later)
-        .unwrap();
+    org.set_field("Contact", id, "LastName", json!("Łódź \"x\""), later).unwrap();
+    org.set_field("Contact", id, "FirstName", Value::Null, later).unwrap();
     let second = read(&org);
     assert_eq!(
         (&second[7]["Name"], &second[7]["LastName"]),
@@ -461,21 +394,12 @@ fn values_read_from_kept_pages_are_never_stale() {
     assert_eq!(second[6], first[6]);
     let parents = org.truth("Account").rows;
     for parent in &parents {
-        org.set_field("Account", &parent.0, "Name", json!("New"), later)
-            .unwrap();
+        org.set_field("Account", &parent.0, "Name", json!("New"), later).unwrap();
     }
-    assert!(
-        read(&org)
-            .iter()
-            .all(|record| record["Account"]["Name"] == "New")
-    );
+    assert!(read(&org).iter().all(|record| record["Account"]["Name"] == "New"));
     // Hardly any room for pages changes nothing but the time it takes.
     org.set_page_room(10);
-    assert!(
-        read(&org)
-            .iter()
-            .all(|record| record["Account"]["Name"] == "New")
-    );
+    assert!(read(&org).iter().all(|record| record["Account"]["Name"] == "New"));
 }
 
 #[test]
@@ -484,11 +408,7 @@ fn set_field_refuses_what_salesforce_refuses() {
     let id = org.truth("Contact").rows[0].0.clone();
     let table = [
         ("Nope", json!(1), "INVALID_FIELD"),
-        (
-            "SystemModstamp",
-            json!("2024-01-01T00:00:00Z"),
-            "INVALID_FIELD_FOR_INSERT_UPDATE",
-        ),
+        ("SystemModstamp", json!("2024-01-01T00:00:00Z"), "INVALID_FIELD_FOR_INSERT_UPDATE"),
         ("LastName", Value::Null, "REQUIRED_FIELD_MISSING"),
         ("DoNotCall", json!("yes"), "JSON_PARSER_ERROR"),
         ("Birthdate", json!("yesterday"), "JSON_PARSER_ERROR"),
@@ -497,9 +417,7 @@ fn set_field_refuses_what_salesforce_refuses() {
     let before = org.truth("Contact");
     for (field, value, code) in table {
         assert_eq!(
-            org.set_field("Contact", &id, field, value, now())
-                .unwrap_err()
-                .code,
+            org.set_field("Contact", &id, field, value, now()).unwrap_err().code,
             code,
             "{field}"
         );
@@ -517,13 +435,8 @@ fn set_field_refuses_what_salesforce_refuses() {
         ("Title", json!(""), Value::Null),
         ("doNotCall", json!(true), json!(true)),
     ] {
-        org.set_field("Contact", &id[..15], field, value, now())
-            .unwrap();
-        let name = if field == "doNotCall" {
-            "DoNotCall"
-        } else {
-            field
-        };
+        org.set_field("Contact", &id[..15], field, value, now()).unwrap();
+        let name = if field == "doNotCall" { "DoNotCall" } else { field };
         assert_eq!(one(&org, &id, name), shown);
     }
 }
@@ -531,22 +444,13 @@ fn set_field_refuses_what_salesforce_refuses() {
 #[test]
 fn replication_answers_in_whole_minutes() {
     let mut org = org(6);
-    let ids: Vec<String> = org
-        .truth("Contact")
-        .rows
-        .into_iter()
-        .map(|row| row.0)
-        .collect();
+    let ids: Vec<String> = org.truth("Contact").rows.into_iter().map(|row| row.0).collect();
     let at: Timestamp = "2026-03-18T12:05:40Z".parse().unwrap();
     org.delete("Contact", &ids[..2], at);
     org.touch("Lead", 3, 1, at);
     let minute = |text: &str| -> Timestamp { text.parse().unwrap() };
     let deleted = org
-        .deleted(
-            "Contact",
-            minute("2026-03-18T12:01:00Z"),
-            minute("2026-03-18T12:05:01Z"),
-        )
+        .deleted("Contact", minute("2026-03-18T12:01:00Z"), minute("2026-03-18T12:05:01Z"))
         .unwrap();
     assert_eq!(
         deleted["deletedRecords"],
@@ -554,29 +458,19 @@ fn replication_answers_in_whole_minutes() {
     );
     assert_eq!(deleted["latestDateCovered"], "2026-03-18T12:05:00.000+0000");
     assert_eq!(
-        org.updated(
-            "Lead",
-            minute("2026-03-18T12:05:59Z"),
-            minute("2026-03-18T12:06:00Z")
-        )
-        .unwrap()["ids"]
+        org.updated("Lead", minute("2026-03-18T12:05:59Z"), minute("2026-03-18T12:06:00Z"))
+            .unwrap()["ids"]
             .as_array()
             .unwrap()
             .len(),
         3
     );
     let code = |result: Result<Value, org_sim::org::ApiError>| result.unwrap_err().code;
-    assert_eq!(
-        code(org.deleted("Contact", at, at)),
-        "INVALID_REPLICATION_DATE"
-    );
+    assert_eq!(code(org.deleted("Contact", at, at)), "INVALID_REPLICATION_DATE");
     assert_eq!(
         code(org.updated("Contact", minute("2025-03-18T12:00:00Z"), at)),
         "INVALID_REPLICATION_DATE"
     );
     assert_eq!(code(org.updated("Nope", now(), at)), "NOT_FOUND");
-    assert_eq!(
-        code(org.updated("LoginHistory", now(), at)),
-        "INVALID_TYPE_FOR_OPERATION"
-    );
+    assert_eq!(code(org.updated("LoginHistory", now(), at)), "INVALID_TYPE_FOR_OPERATION");
 }

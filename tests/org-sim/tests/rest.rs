@@ -14,17 +14,9 @@ const CONTACTS: &str = "SELECT Id, LastName FROM Contact ORDER BY Id";
 #[tokio::test]
 async fn versions_need_no_login_and_count_nothing() {
     let env = Env::usual().await;
-    let answer = env
-        .http
-        .get(env.url("/services/data/"))
-        .send()
-        .await
-        .unwrap();
+    let answer = env.http.get(env.url("/services/data/")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    assert_eq!(
-        header(&answer, "date"),
-        Some("Wed, 06 May 2026 09:00:00 GMT")
-    );
+    assert_eq!(header(&answer, "date"), Some("Wed, 06 May 2026 09:00:00 GMT"));
     assert!(header(&answer, "sforce-limit-info").is_none());
     let id = header(&answer, "x-sfdc-request-id").unwrap();
     assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -40,28 +32,16 @@ async fn versions_need_no_login_and_count_nothing() {
 #[tokio::test]
 async fn pages_follow_by_locator_until_done() {
     let env = Env::usual().await;
-    let ask = || {
-        env.ask(CONTACTS)
-            .header("Sforce-Query-Options", "batchSize=1000")
-    };
+    let ask = || env.ask(CONTACTS).header("Sforce-Query-Options", "batchSize=1000");
     let first: Value = ask().send().await.unwrap().json().await.unwrap();
-    assert_eq!(
-        keys(&first),
-        ["totalSize", "done", "nextRecordsUrl", "records"]
-    );
-    assert_eq!(
-        (&first["totalSize"], &first["done"]),
-        (&json!(2_500), &json!(false))
-    );
+    assert_eq!(keys(&first), ["totalSize", "done", "nextRecordsUrl", "records"]);
+    assert_eq!((&first["totalSize"], &first["done"]), (&json!(2_500), &json!(false)));
     assert_eq!(keys(&first["records"][0]), ["attributes", "Id", "LastName"]);
     let next = first["nextRecordsUrl"].as_str().unwrap();
     let (path, locator) = next.rsplit_once('/').unwrap();
     assert_eq!(path, "/services/data/v62.0/query");
     let (cursor, offset) = locator.split_once('-').unwrap();
-    assert!(
-        cursor.len() == 18 && cursor.starts_with("0r8") && offset == "1000",
-        "{locator}"
-    );
+    assert!(cursor.len() == 18 && cursor.starts_with("0r8") && offset == "1000", "{locator}");
 
     let mut all = ids(&first);
     let mut url = next.to_owned();
@@ -89,12 +69,8 @@ async fn pages_follow_by_locator_until_done() {
         }
     }
     let truth = env.sim.org().read().unwrap().truth("Contact");
-    let expected: Vec<String> = truth
-        .rows
-        .iter()
-        .filter(|(_, _, deleted)| !deleted)
-        .map(|(id, ..)| id.clone())
-        .collect();
+    let expected: Vec<String> =
+        truth.rows.iter().filter(|(_, _, deleted)| !deleted).map(|(id, ..)| id.clone()).collect();
     assert_eq!(all.len(), 2_500);
     let (mut all, mut expected) = (all, expected);
     all.sort();
@@ -107,16 +83,11 @@ async fn pages_follow_by_locator_until_done() {
         [Some(0), Some(1_000), Some(2_000)]
     );
     assert!(
-        notes
-            .iter()
-            .all(|note| note.query.as_deref() == Some(CONTACTS)
-                && note.object.as_deref() == Some("Contact"))
+        notes.iter().all(|note| note.query.as_deref() == Some(CONTACTS)
+            && note.object.as_deref() == Some("Contact"))
     );
     assert_eq!(notes.iter().map(|note| note.records).sum::<usize>(), 2_500);
-    assert_eq!(
-        notes[2].user.as_deref(),
-        Some(env.sim.config().username.as_str())
-    );
+    assert_eq!(notes[2].user.as_deref(), Some(env.sim.config().username.as_str()));
 }
 
 #[tokio::test]
@@ -135,11 +106,7 @@ async fn batch_size_is_bounded() {
         assert_eq!(ids(&page).len(), rows, "batchSize={size}");
     }
     assert_eq!(ids(&env.query(CONTACTS).await.1).len(), 2_000);
-    let env = Env::start(SimConfig {
-        page_cap: 250,
-        ..config()
-    })
-    .await;
+    let env = Env::start(SimConfig { page_cap: 250, ..config() }).await;
     assert_eq!(ids(&env.query(CONTACTS).await.1).len(), 250);
 }
 
@@ -152,10 +119,7 @@ async fn locators_can_be_altered_and_go_stale() {
     let (_, page) = env.fetch(&format!("{cursor}-2499")).await;
     assert_eq!((ids(&page).len(), page["done"].as_bool()), (1, Some(true)));
     let (_, end) = env.fetch(&format!("{cursor}-2500")).await;
-    assert_eq!(
-        end,
-        json!({"totalSize": 2_500, "done": true, "records": []})
-    );
+    assert_eq!(end, json!({"totalSize": 2_500, "done": true, "records": []}));
     let (status, _) = env.fetch(&next.replace("/query/", "/queryAll/")).await;
     assert_eq!(status, 200);
 
@@ -168,32 +132,22 @@ async fn locators_can_be_altered_and_go_stale() {
         assert_eq!(env.fetch(&path).await, (400, bad.clone()), "{path}");
     }
     env.sim.advance_clock(Duration::from_secs(2 * 86_400 + 1));
-    let env = Env {
-        token: env.credentials().await["access_token"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-        ..env
-    };
+    let env =
+        Env { token: env.credentials().await["access_token"].as_str().unwrap().to_owned(), ..env };
     assert_eq!(env.fetch(next).await, (400, bad));
 }
 
 #[tokio::test]
 async fn query_all_shows_deleted_records_on_every_page() {
     let env = Env::usual().await;
-    let gone = env
-        .control("delete", json!({"object": "Contact", "records": 3}))
-        .await;
+    let gone = env.control("delete", json!({"object": "Contact", "records": 3})).await;
     assert_eq!(gone["ids"].as_array().unwrap().len(), 3);
     assert_eq!(
         env.query("SELECT COUNT() FROM Contact").await.1,
         json!({"totalSize": 2_497, "done": true, "records": []})
     );
-    let all = |soql: &'static str| {
-        env.get("/services/data/v62.0/queryAll")
-            .query(&[("q", soql)])
-            .send()
-    };
+    let all =
+        |soql: &'static str| env.get("/services/data/v62.0/queryAll").query(&[("q", soql)]).send();
     let page: Value = all("SELECT Id, IsDeleted FROM Contact ORDER BY IsDeleted, Id")
         .await
         .unwrap()
@@ -223,13 +177,8 @@ async fn errors_have_salesforce_shapes_and_are_counted_as_there() {
     assert_eq!(keys(&body[0]), ["message", "errorCode"]);
     assert_eq!(body[0]["errorCode"], "INVALID_FIELD");
 
-    let (status, body) = env
-        .fetch("/services/data/v62.0/sobjects/Nope/describe")
-        .await;
-    assert_eq!(
-        (status, keys(&body[0])),
-        (404, vec!["errorCode", "message"])
-    );
+    let (status, body) = env.fetch("/services/data/v62.0/sobjects/Nope/describe").await;
+    assert_eq!((status, keys(&body[0])), (404, vec!["errorCode", "message"]));
     assert_eq!(body[0]["message"], "The requested resource does not exist");
     for (path, expected) in [
         ("/services/data/v62.0/nowhere", 404),
@@ -246,26 +195,15 @@ async fn errors_have_salesforce_shapes_and_are_counted_as_there() {
         .await
         .unwrap();
     assert_eq!(post.status(), 405);
-    assert_eq!(
-        post.json::<Value>().await.unwrap()[0]["errorCode"],
-        "METHOD_NOT_ALLOWED"
-    );
+    assert_eq!(post.json::<Value>().await.unwrap()[0]["errorCode"], "METHOD_NOT_ALLOWED");
     let counted = env.sim.api_calls();
     assert_eq!(counted, 6);
 
     for (request, code) in [
+        (env.http.get(env.url("/services/data/v62.0/limits")), "INVALID_SESSION_ID"),
+        (env.get_with("/services/data/v62.0/limits", "00Dbad!bad"), "INVALID_SESSION_ID"),
         (
-            env.http.get(env.url("/services/data/v62.0/limits")),
-            "INVALID_SESSION_ID",
-        ),
-        (
-            env.get_with("/services/data/v62.0/limits", "00Dbad!bad"),
-            "INVALID_SESSION_ID",
-        ),
-        (
-            env.http
-                .get(env.url("/services/data/v62.0/limits"))
-                .basic_auth("a", Some("b")),
+            env.http.get(env.url("/services/data/v62.0/limits")).basic_auth("a", Some("b")),
             "INVALID_AUTH_HEADER",
         ),
     ] {
@@ -285,10 +223,7 @@ async fn errors_have_salesforce_shapes_and_are_counted_as_there() {
 #[tokio::test]
 async fn long_addresses_and_headers_are_refused() {
     let env = Env::usual().await;
-    let long = format!(
-        "SELECT Id FROM Contact WHERE LastName = '{}'",
-        "x".repeat(16_384)
-    );
+    let long = format!("SELECT Id FROM Contact WHERE LastName = '{}'", "x".repeat(16_384));
     assert_eq!(env.ask(&long).send().await.unwrap().status(), 414);
     let headers = env
         .ask("SELECT Id FROM Contact")
@@ -311,15 +246,9 @@ async fn the_daily_limit_rolls_over_24_hours() {
     .await;
     env.sim.consume_calls(98);
     let answer = env.get("/services/data/v62.0/limits").send().await.unwrap();
-    assert_eq!(
-        header(&answer, "sforce-limit-info"),
-        Some("api-usage=94/100")
-    );
+    assert_eq!(header(&answer, "sforce-limit-info"), Some("api-usage=94/100"));
     let body: Value = answer.json().await.unwrap();
-    assert_eq!(
-        body["DailyApiRequests"],
-        json!({"Max": 100, "Remaining": 1})
-    );
+    assert_eq!(body["DailyApiRequests"], json!({"Max": 100, "Remaining": 1}));
     env.sim.advance_clock(Duration::from_secs(3_600));
     assert_eq!(env.query("SELECT COUNT() FROM Contact").await.0, 200);
     assert_eq!(
@@ -338,21 +267,14 @@ async fn the_daily_limit_rolls_over_24_hours() {
 #[tokio::test]
 async fn describe_is_conditional() {
     let env = Env::usual().await;
-    for path in [
-        "/services/data/v62.0/sobjects/Contact/describe",
-        "/services/data/v62.0/sobjects",
-    ] {
+    for path in ["/services/data/v62.0/sobjects/Contact/describe", "/services/data/v62.0/sobjects"]
+    {
         let answer = env.get(path).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let modified = header(&answer, "last-modified").unwrap().to_owned();
         let tag = header(&answer, "etag").unwrap().to_owned();
         assert!(tag.ends_with("--gzip\""), "{tag}");
-        let again = env
-            .get(path)
-            .header("If-Modified-Since", &modified)
-            .send()
-            .await
-            .unwrap();
+        let again = env.get(path).header("If-Modified-Since", &modified).send().await.unwrap();
         assert_eq!(again.status(), 304);
         assert_eq!(header(&again, "etag"), Some(tag.as_str()));
         assert_eq!(again.text().await.unwrap(), "");
@@ -366,30 +288,14 @@ async fn describe_is_conditional() {
     }
     env.sim.advance_clock(Duration::from_secs(60));
     let path = "/services/data/v62.0/sobjects/Contact/describe";
-    let modified = header(&env.get(path).send().await.unwrap(), "last-modified")
-        .unwrap()
-        .to_owned();
-    env.control("hide-field", json!({"object": "Contact", "field": "Email"}))
-        .await;
-    let changed = env
-        .get(path)
-        .header("If-Modified-Since", modified)
-        .send()
-        .await
-        .unwrap();
+    let modified =
+        header(&env.get(path).send().await.unwrap(), "last-modified").unwrap().to_owned();
+    env.control("hide-field", json!({"object": "Contact", "field": "Email"})).await;
+    let changed = env.get(path).header("If-Modified-Since", modified).send().await.unwrap();
     assert_eq!(changed.status(), 200);
     let body: Value = changed.json().await.unwrap();
-    assert!(
-        body["fields"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|field| field["name"] != "Email")
-    );
-    assert_eq!(
-        env.query("SELECT Email FROM Contact").await.1[0]["errorCode"],
-        "INVALID_FIELD"
-    );
+    assert!(body["fields"].as_array().unwrap().iter().all(|field| field["name"] != "Email"));
+    assert_eq!(env.query("SELECT Email FROM Contact").await.1[0]["errorCode"], "INVALID_FIELD");
 }
 
 #[tokio::test]
@@ -397,72 +303,37 @@ async fn resources_record_counts_and_replication() {
     let env = Env::usual().await;
     let (_, resources) = env.fetch("/services/data/v62.0").await;
     assert_eq!(resources["query"], "/services/data/v62.0/query");
-    assert!(
-        resources["identity"]
-            .as_str()
-            .unwrap()
-            .starts_with(&env.url("/id/00D"))
-    );
-    let (_, counts) = env
-        .fetch("/services/data/v62.0/limits/recordCount?sObjects=Contact,Nope")
-        .await;
-    assert_eq!(
-        counts,
-        json!({"sObjects": [{"count": 2_500, "name": "Contact"}]})
-    );
+    assert!(resources["identity"].as_str().unwrap().starts_with(&env.url("/id/00D")));
+    let (_, counts) =
+        env.fetch("/services/data/v62.0/limits/recordCount?sObjects=Contact,Nope").await;
+    assert_eq!(counts, json!({"sObjects": [{"count": 2_500, "name": "Contact"}]}));
 
     env.sim.advance_clock(Duration::from_secs(600));
-    let gone = env
-        .control("delete", json!({"object": "Contact", "records": 2}))
-        .await;
+    let gone = env.control("delete", json!({"object": "Contact", "records": 2})).await;
     env.sim.advance_clock(Duration::from_secs(600));
     let window = "start=2026-05-06T09:05:00%2B00:00&end=2026-05-06T09:20:00+00:00";
-    let (status, deleted) = env
-        .fetch(&format!(
-            "/services/data/v62.0/sobjects/Contact/deleted/?{window}"
-        ))
-        .await;
+    let (status, deleted) =
+        env.fetch(&format!("/services/data/v62.0/sobjects/Contact/deleted/?{window}")).await;
     assert_eq!(status, 200, "{deleted}");
-    let mut seen: Vec<&Value> = deleted["deletedRecords"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| &entry["id"])
-        .collect();
+    let mut seen: Vec<&Value> =
+        deleted["deletedRecords"].as_array().unwrap().iter().map(|entry| &entry["id"]).collect();
     seen.sort_by_key(|id| id.as_str());
     assert_eq!(json!(seen), gone["ids"]);
-    let (status, updated) = env
-        .fetch(&format!(
-            "/services/data/v62.0/sobjects/Contact/updated/?{window}"
-        ))
-        .await;
+    let (status, updated) =
+        env.fetch(&format!("/services/data/v62.0/sobjects/Contact/updated/?{window}")).await;
     assert_eq!((status, &updated["ids"]), (200, &json!([])));
-    let (status, error) = env
-        .fetch("/services/data/v62.0/sobjects/Contact/updated/?start=x")
-        .await;
-    assert_eq!(
-        (status, &error[0]["errorCode"]),
-        (400, &json!("INVALID_REPLICATION_DATE"))
-    );
+    let (status, error) = env.fetch("/services/data/v62.0/sobjects/Contact/updated/?start=x").await;
+    assert_eq!((status, &error[0]["errorCode"]), (400, &json!("INVALID_REPLICATION_DATE")));
 }
 
 #[tokio::test]
 async fn a_composite_call_counts_once() {
     let env = Env::usual().await;
     let post = async |parts: Vec<Value>| {
-        let request = env
-            .http
-            .post(env.url("/services/data/v62.0/composite"))
-            .bearer_auth(&env.token);
-        let answer = request
-            .json(&json!({"compositeRequest": parts}))
-            .send()
-            .await
-            .unwrap();
-        (
-            answer.status().as_u16(),
-            answer.json::<Value>().await.unwrap(),
-        )
+        let request =
+            env.http.post(env.url("/services/data/v62.0/composite")).bearer_auth(&env.token);
+        let answer = request.json(&json!({"compositeRequest": parts})).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
     let part = |name: &str, url: &str| json!({"method": "GET", "url": url, "referenceId": name});
     let query = "/services/data/v62.0/query/?q=SELECT+Id+FROM+Contact+ORDER+BY+Id";
@@ -470,25 +341,16 @@ async fn a_composite_call_counts_once() {
     small["httpHeaders"] = json!({"Sforce-Query-Options": "batchSize=200"});
     let (status, body) = post(vec![
         small,
-        part(
-            "b",
-            "/services/data/v62.0/query/?q=SELECT+Nope+FROM+Contact",
-        ),
+        part("b", "/services/data/v62.0/query/?q=SELECT+Nope+FROM+Contact"),
         part("c", "/services/data/v62.0/sobjects/Contact/describe"),
     ])
     .await;
     assert_eq!(status, 200);
     let parts = body["compositeResponse"].as_array().unwrap();
-    assert_eq!(
-        keys(&parts[0]),
-        ["body", "httpHeaders", "httpStatusCode", "referenceId"]
-    );
+    assert_eq!(keys(&parts[0]), ["body", "httpHeaders", "httpStatusCode", "referenceId"]);
     assert_eq!(ids(&parts[0]["body"]).len(), 200);
     assert_eq!(
-        (
-            &parts[1]["httpStatusCode"],
-            &parts[1]["body"][0]["errorCode"]
-        ),
+        (&parts[1]["httpStatusCode"], &parts[1]["body"][0]["errorCode"]),
         (&json!(400), &json!("INVALID_FIELD"))
     );
     assert_eq!(
@@ -499,9 +361,7 @@ async fn a_composite_call_counts_once() {
 
     let six = (0..6).map(|n| part(&n.to_string(), query)).collect();
     assert_eq!(post(six).await.0, 400, "more than five queries");
-    let many = (0..26)
-        .map(|n| part(&n.to_string(), "/services/data/v62.0/limits"))
-        .collect();
+    let many = (0..26).map(|n| part(&n.to_string(), "/services/data/v62.0/limits")).collect();
     assert_eq!(post(many).await.0, 400, "more than 25 parts");
 }
 
@@ -511,11 +371,7 @@ async fn gzip_is_sent_to_those_who_ask_and_reads_the_same() {
     let zipped = env.ask(CONTACTS).send().await.unwrap();
     assert_eq!(header(&zipped, "vary"), Some("Accept-Encoding"));
     let zipped: Value = zipped.json().await.unwrap();
-    let plain_client = reqwest::Client::builder()
-        .no_gzip()
-        .no_proxy()
-        .build()
-        .unwrap();
+    let plain_client = reqwest::Client::builder().no_gzip().no_proxy().build().unwrap();
     let raw = |accept: &'static str| {
         plain_client
             .get(env.url("/services/data/v62.0/query"))
@@ -530,20 +386,10 @@ async fn gzip_is_sent_to_those_who_ask_and_reads_the_same() {
     assert_eq!(plain["records"], zipped["records"]);
     let answer = raw("gzip").await.unwrap();
     assert_eq!(header(&answer, "content-encoding"), Some("gzip"));
-    let small = raw("gzip, deflate")
-        .await
-        .unwrap()
-        .bytes()
-        .await
-        .unwrap()
-        .len();
+    let small = raw("gzip, deflate").await.unwrap().bytes().await.unwrap().len();
     assert!(small * 2 < plain.to_string().len());
 
-    let env = Env::start(SimConfig {
-        gzip: false,
-        ..config()
-    })
-    .await;
+    let env = Env::start(SimConfig { gzip: false, ..config() }).await;
     let answer = plain_client
         .get(env.url("/services/data/v62.0/sobjects/Contact/describe"))
         .bearer_auth(&env.token)
@@ -581,17 +427,11 @@ async fn a_repeated_page_is_the_same_until_a_record_changes() {
 
 #[tokio::test]
 async fn a_query_by_relative_date_is_not_answered_from_the_past() {
-    let env = Env::start(SimConfig {
-        access_token_life: Duration::from_secs(30 * 86_400),
-        ..config()
-    })
-    .await;
+    let env =
+        Env::start(SimConfig { access_token_life: Duration::from_secs(30 * 86_400), ..config() })
+            .await;
     let soql = "SELECT COUNT() FROM Contact WHERE SystemModstamp = TODAY";
-    env.control(
-        "touch",
-        json!({"object": "Contact", "records": 5, "seed": 1}),
-    )
-    .await;
+    env.control("touch", json!({"object": "Contact", "records": 5, "seed": 1})).await;
     assert!(env.query(soql).await.1["totalSize"].as_u64().unwrap() >= 5);
     env.sim.advance_clock(Duration::from_secs(3 * 86_400));
     assert_eq!(env.query(soql).await.1["totalSize"], 0);

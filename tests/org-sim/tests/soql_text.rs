@@ -16,17 +16,11 @@ fn now() -> Timestamp {
 }
 
 static ORG: LazyLock<Org> = LazyLock::new(|| {
-    Org::new(
-        1,
-        &Sizes(vec![("Contact".to_owned(), 60), ("Account".to_owned(), 5)]),
-        now(),
-    )
+    Org::new(1, &Sizes(vec![("Contact".to_owned(), 60), ("Account".to_owned(), 5)]), now())
 });
 
 fn error(soql: &str) -> ApiError {
-    ORG.query(soql, false, now())
-        .map(|rs| rs.total)
-        .unwrap_err()
+    ORG.query(soql, false, now()).map(|rs| rs.total).unwrap_err()
 }
 
 #[test]
@@ -77,9 +71,7 @@ fn errors_read_as_salesforce_writes_them() {
         } else {
             assert_eq!(found.code, code, "{soql}");
             assert!(
-                found
-                    .message
-                    .ends_with(&format!("^\nERROR at Row:1:Column:{column}\n{message}")),
+                found.message.ends_with(&format!("^\nERROR at Row:1:Column:{column}\n{message}")),
                 "{soql}: {}",
                 found.message
             );
@@ -88,29 +80,18 @@ fn errors_read_as_salesforce_writes_them() {
     let relation = error("SELECT Foo.Name FROM Contact");
     assert!(
         relation.code == "INVALID_FIELD"
-            && relation
-                .message
-                .contains("\nDidn't understand relationship 'Foo' in field path. "),
+            && relation.message.contains("\nDidn't understand relationship 'Foo' in field path. "),
         "{relation}"
     );
     let second = error("SELECT Id\nFROM Contact\nWHERE Nöpe = 1");
     assert!(
-        second
-            .message
-            .contains("ERROR at Row:3:Column:8\nno viable alternative at character 'ö'"),
+        second.message.contains("ERROR at Row:3:Column:8\nno viable alternative at character 'ö'"),
         "{second}"
     );
-    let long = error(&format!(
-        "SELECT Id FROM Contact WHERE Name = '{}'",
-        "x".repeat(100_001)
-    ));
+    let long = error(&format!("SELECT Id FROM Contact WHERE Name = '{}'", "x".repeat(100_001)));
     assert_eq!(long.code, "MALFORMED_QUERY");
     assert_eq!(
-        error(&format!(
-            "SELECT Id FROM Contact WHERE {}",
-            "(".repeat(5_000)
-        ))
-        .code,
+        error(&format!("SELECT Id FROM Contact WHERE {}", "(".repeat(5_000))).code,
         "MALFORMED_QUERY"
     );
 }
@@ -142,15 +123,7 @@ fn scalar() -> impl Strategy<Value = At<Literal>> {
 fn test() -> impl Strategy<Value = Expr> {
     let one = (
         name(),
-        prop::sample::select(vec![
-            Op::Eq,
-            Op::Ne,
-            Op::Lt,
-            Op::Le,
-            Op::Gt,
-            Op::Ge,
-            Op::Like,
-        ]),
+        prop::sample::select(vec![Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Like]),
         vec(scalar(), 1),
     );
     let many = (
@@ -158,13 +131,7 @@ fn test() -> impl Strategy<Value = Expr> {
         prop::sample::select(vec![Op::In, Op::NotIn, Op::Includes, Op::Excludes]),
         vec(scalar(), 1..4),
     );
-    prop_oneof![one, many].prop_map(|(path, op, with)| {
-        Expr::Test(Test {
-            path,
-            op: at(op),
-            with,
-        })
-    })
+    prop_oneof![one, many].prop_map(|(path, op, with)| Expr::Test(Test { path, op: at(op), with }))
 }
 
 fn expression() -> impl Strategy<Value = Expr> {
@@ -183,12 +150,8 @@ fn query() -> impl Strategy<Value = Query> {
         Just(at(Item::Fields(Group::Custom))),
         name().prop_map(|path| at(Item::Path(path.it)))
     ];
-    let order =
-        (name(), any::<bool>(), any::<bool>()).prop_map(|(path, descending, nulls_last)| Order {
-            path,
-            descending,
-            nulls_last,
-        });
+    let order = (name(), any::<bool>(), any::<bool>())
+        .prop_map(|(path, descending, nulls_last)| Order { path, descending, nulls_last });
     (
         vec(item, 1..5),
         name(),
@@ -198,41 +161,27 @@ fn query() -> impl Strategy<Value = Query> {
         any::<Option<u64>>(),
         any::<Option<u64>>(),
     )
-        .prop_map(
-            |(select, from, alias, filter, order, limit, offset)| Query {
-                select,
-                from,
-                alias,
-                filter,
-                order,
-                limit,
-                offset: offset.map(at),
-            },
-        )
+        .prop_map(|(select, from, alias, filter, order, limit, offset)| Query {
+            select,
+            from,
+            alias,
+            filter,
+            order,
+            limit,
+            offset: offset.map(at),
+        })
 }
 
 /// Comparisons that mostly pass the checks: fields with literals of their type.
 fn sound() -> impl Strategy<Value = Expr> {
-    let ops = vec![
-        Op::Eq,
-        Op::Ne,
-        Op::Lt,
-        Op::Le,
-        Op::Gt,
-        Op::Ge,
-        Op::In,
-        Op::NotIn,
-    ];
+    let ops = vec![Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::In, Op::NotIn];
     let stamp = (0_i64..1_200).prop_map(|day| {
         Literal::Time(Timestamp::from_second(1_679_000_000 + day * 80_000).unwrap())
     });
     let literal = prop_oneof![
         (
             Just("SystemModstamp"),
-            prop_oneof![
-                stamp,
-                Just(Literal::Named("LAST_N_DAYS".to_owned(), Some(400)))
-            ]
+            prop_oneof![stamp, Just(Literal::Named("LAST_N_DAYS".to_owned(), Some(400)))]
         ),
         (
             Just("Id"),
@@ -245,25 +194,14 @@ fn sound() -> impl Strategy<Value = Expr> {
             prop::sample::select(vec!["CFO", "owner/founder", "", "M"])
                 .prop_map(|text| Literal::Text(text.to_owned()))
         ),
-        (
-            Just("Score__c"),
-            (0_i32..100).prop_map(|number| Literal::Number(f64::from(number)))
-        ),
+        (Just("Score__c"), (0_i32..100).prop_map(|number| Literal::Number(f64::from(number)))),
         (Just("Account.Rating"), Just(Literal::Null)),
         (Just("IsDeleted"), any::<bool>().prop_map(Literal::Bool)),
     ];
     let one = (literal, prop::sample::select(ops)).prop_map(|((field, literal), op)| {
         // Checkboxes are equal or not.
-        let op = if matches!(literal, Literal::Bool(_)) && op != Op::Ne {
-            Op::Eq
-        } else {
-            op
-        };
-        Expr::Test(Test {
-            path: at(field.to_owned()),
-            op: at(op),
-            with: vec![at(literal)],
-        })
+        let op = if matches!(literal, Literal::Bool(_)) && op != Op::Ne { Op::Eq } else { op };
+        Expr::Test(Test { path: at(field.to_owned()), op: at(op), with: vec![at(literal)] })
     });
     one.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![

@@ -139,9 +139,9 @@ impl Report {
         self.calls_a_day = on.map(|sync| sync.cost.least).sum();
         self.allowance = match (self.share, self.usage) {
             (Some(Allowance::Calls(calls)), _) => Some(calls),
-            (Some(Allowance::Percent(percent)), Some(usage)) => {
-                Some(usage.max / 100 * u64::from(percent) + usage.max % 100 * u64::from(percent) / 100)
-            }
+            (Some(Allowance::Percent(percent)), Some(usage)) => Some(
+                usage.max / 100 * u64::from(percent) + usage.max % 100 * u64::from(percent) / 100,
+            ),
             _ => None,
         };
         let sound = self.problems().next().is_none();
@@ -220,11 +220,15 @@ impl Report {
     }
 
     fn calls(&self) -> String {
-        let least = format!("at least {} a day for all syncs that are on", grouped(self.calls_a_day));
+        let least =
+            format!("at least {} a day for all syncs that are on", grouped(self.calls_a_day));
         let more = "; each further page of changes is one more";
         match self.allowance {
             Some(allowance) if self.calls_a_day > allowance => {
-                format!("{least}{more}; that is OVER the allowance of {}: syncs will pause", grouped(allowance))
+                format!(
+                    "{least}{more}; that is OVER the allowance of {}: syncs will pause",
+                    grouped(allowance)
+                )
             }
             Some(allowance) => format!("{least}{more}; the allowance is {}", grouped(allowance)),
             None => format!("{least}{more}"),

@@ -130,9 +130,9 @@ fn text_cells<'a, const N: usize>(
     cells: &[u64],
     texts: &Texts<'a>,
 ) -> Result<[Option<&'a str>; N], String> {
-    let cells: &[u64; N] = cells.try_into().map_err(|_| {
-        format!("a verdict that takes {N} cells has {}", cells.len())
-    })?;
+    let cells: &[u64; N] = cells
+        .try_into()
+        .map_err(|_| format!("a verdict that takes {N} cells has {}", cells.len()))?;
     let mut found = [None; N];
     for (found, cell) in found.iter_mut().zip(cells) {
         *found = match value(*cell, texts)? {

@@ -67,9 +67,7 @@ impl Org {
             purged: false,
             overridden: false,
         }));
-        (first..table.rows.len() as u32)
-            .map(|row| table.ids.id(row))
-            .collect()
+        (first..table.rows.len() as u32).map(|row| table.ids.id(row)).collect()
     }
 
     /// Moves records to the recycle bin; unknown and already deleted ones are passed over. Records of objects without
@@ -157,25 +155,17 @@ impl Org {
             ));
         };
         let length = known.kind.length();
-        if length > 0
-            && value
-                .as_text()
-                .is_some_and(|text| text.chars().count() > length as usize)
+        if length > 0 && value.as_text().is_some_and(|text| text.chars().count() > length as usize)
         {
             return Err(fail(
                 "STRING_TOO_LONG",
-                format!(
-                    "{}: data value too large: (max length={length})",
-                    known.label
-                ),
+                format!("{}: data value too large: (max length={length})", known.label),
             ));
         }
         if table.rows[row as usize].deleted {
             return Err(fail("ENTITY_IS_DELETED", "entity is deleted".to_owned()));
         }
-        table
-            .overrides
-            .insert((row, u16::try_from(index).unwrap_or(u16::MAX)), value);
+        table.overrides.insert((row, u16::try_from(index).unwrap_or(u16::MAX)), value);
         let state = &mut table.rows[row as usize];
         table.by_stamp.moved(row);
         state.overridden = true;
@@ -194,11 +184,7 @@ impl Org {
             let Some(number) = id::canonical(id).and_then(|id| table.ids.row(&id)) else {
                 continue;
             };
-            if let Some(row) = table
-                .rows
-                .get_mut(number as usize)
-                .filter(|row| !row.purged)
-            {
+            if let Some(row) = table.rows.get_mut(number as usize).filter(|row| !row.purged) {
                 act(row, now.as_second());
                 table.by_stamp.moved(number);
                 row.revision = row.revision.wrapping_add(1);
@@ -240,11 +226,8 @@ impl Org {
 impl Table {
     /// Up to n live rows, chosen by the seed, in order.
     fn choose(&self, n: usize, seed: u64) -> Vec<u32> {
-        let live = |row: u32| {
-            self.rows
-                .get(row as usize)
-                .is_some_and(|row| !row.deleted && !row.purged)
-        };
+        let live =
+            |row: u32| self.rows.get(row as usize).is_some_and(|row| !row.deleted && !row.purged);
         let count = self.rows.len() as u32;
         if n.saturating_mul(8) < count as usize {
             // A small share: guess, and give up guessing where most rows are dead.
@@ -290,10 +273,7 @@ fn from_json(kind: Kind, value: &Json) -> Option<Value> {
         Class::Bool => value.as_bool().map(Value::Bool),
         Class::Number if kind == Kind::Int => value.as_i64().map(Value::Int),
         Class::Number => value.as_f64().map(Value::Num),
-        Class::Date => value
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .map(Value::Day),
+        Class::Date => value.as_str().and_then(|text| text.parse().ok()).map(Value::Day),
         Class::Time => value
             .as_str()
             .and_then(|text| text.parse::<Timestamp>().ok())

@@ -100,11 +100,7 @@ fn brief(object: &Object) -> Map<String, Json> {
         "undeletable": object.deletable(),
         "updateable": object.writable,
     });
-    if let Json::Object(about) = about {
-        about
-    } else {
-        Map::new()
-    }
+    if let Json::Object(about) = about { about } else { Map::new() }
 }
 
 fn urls(object: &Object, version: &str, full: bool) -> Json {
@@ -195,11 +191,7 @@ fn describe_field(object: &Object, field: &Field) -> Json {
     let id = kind == Kind::Id;
     let flag = kind == Kind::Bool;
     let compound = kind == Kind::Address
-        || field.name_field
-            && object
-                .fields
-                .iter()
-                .any(|part| part.compound == Some(field.name));
+        || field.name_field && object.fields.iter().any(|part| part.compound == Some(field.name));
     let (refers, relationship) = match kind {
         Kind::Reference(to, name) => (to, Some(name)),
         _ => (&[][..], None),

@@ -29,11 +29,9 @@ pub fn canonical(text: &str) -> Option<String> {
     let check = checksum(short);
     match bytes.len() {
         15 => Some(format!("{text}{}", String::from_utf8_lossy(&check))),
-        18 if bytes[15..].eq_ignore_ascii_case(&check) => Some(format!(
-            "{}{}",
-            &text[..15],
-            String::from_utf8_lossy(&check)
-        )),
+        18 if bytes[15..].eq_ignore_ascii_case(&check) => {
+            Some(format!("{}{}", &text[..15], String::from_utf8_lossy(&check)))
+        }
         _ => None,
     }
 }
@@ -60,16 +58,8 @@ impl Numbering {
             u64::from(three[0]) << 16 | u64::from(three[1]) << 8 | u64::from(three[2]),
         );
         // Two characters name the pod, as they do in a real org; the first number differs from object to object.
-        let pod = [
-            DIGITS[(dice % 62) as usize],
-            DIGITS[(dice / 62 % 62) as usize],
-        ];
-        Numbering {
-            prefix: three,
-            pod,
-            base: 0x00ab_cdef + salt % 90_000_000,
-            salt,
-        }
+        let pod = [DIGITS[(dice % 62) as usize], DIGITS[(dice / 62 % 62) as usize]];
+        Numbering { prefix: three, pod, base: 0x00ab_cdef + salt % 90_000_000, salt }
     }
 
     /// The 18 characters of the id of a row.

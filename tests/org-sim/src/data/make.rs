@@ -102,9 +102,7 @@ pub enum Make {
 
 /// Mixes two numbers into one that looks random (splitmix64's finaliser).
 pub fn mix(a: u64, b: u64) -> u64 {
-    let mut z = a ^ b
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = a ^ b.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -157,9 +155,7 @@ impl Cell<'_> {
         fields
             .iter()
             .position(|field| field.name == name)
-            .map_or(Value::Null, |field| {
-                self.table.value(self.org, self.number, field)
-            })
+            .map_or(Value::Null, |field| self.table.value(self.org, self.number, field))
     }
 
     fn first(&self) -> Option<&'static str> {
@@ -172,10 +168,7 @@ impl Cell<'_> {
         let name = word(self.script().last, dice / 128);
         match dice % 100 {
             0 => Cow::Owned(format!("{name} 🦊")),
-            1 => Cow::Owned(format!(
-                "{name} \"{}\"",
-                word(SCRIPTS[0].first, dice / 4096)
-            )),
+            1 => Cow::Owned(format!("{name} \"{}\"", word(SCRIPTS[0].first, dice / 4096))),
             2 => Cow::Owned(format!("{name}, Jr.")),
             _ => Cow::Borrowed(name),
         }
@@ -222,11 +215,7 @@ impl Cell<'_> {
             }
             Make::Phone(_) => Value::text(match more % 4 {
                 0 => format!("+1 512 {:03}-{:04}", more / 8 % 1000, more / 8192 % 10_000),
-                1 => format!(
-                    "({:03}) 555-{:04}",
-                    more / 8 % 800 + 200,
-                    more / 8192 % 10_000
-                ),
+                1 => format!("({:03}) 555-{:04}", more / 8 % 800 + 200, more / 8192 % 10_000),
                 2 => format!("+49 (0)89 {:06}", more / 8 % 1_000_000),
                 _ => format!(
                     "{:03}.{:03}.{:04} x{}",
@@ -289,11 +278,9 @@ impl Cell<'_> {
             Make::Department(_) => fixed(DEPARTMENTS, more),
             Make::Subject(_) => fixed(SUBJECTS, more),
             Make::Prose(_) => self.prose(more),
-            Make::Code(prefix) => Value::text(format!(
-                "{prefix}-{:08X}-{:06}",
-                self.stable(salt) >> 32,
-                self.number
-            )),
+            Make::Code(prefix) => {
+                Value::text(format!("{prefix}-{:08X}-{:06}", self.stable(salt) >> 32, self.number))
+            }
             Make::Auto(prefix) => Value::text(format!("{prefix}{:06}", self.number + 1)),
             Make::Digits(digits, _) => Value::text(format!(
                 "{:0width$}",
@@ -312,20 +299,13 @@ impl Cell<'_> {
     }
 
     fn parent(&self, object: &str, dice: u64, null: u8) -> Value {
-        let Some(table) = self
-            .org
-            .tables
-            .iter()
-            .find(|table| table.object().name == object)
-        else {
+        let Some(table) = self.org.tables.iter().find(|table| table.object().name == object) else {
             return Value::Null;
         };
         if table.initial == 0 || dice % 100 < u64::from(null) {
             return Value::Null;
         }
-        Value::Text(Cow::Owned(
-            table.ids.id((dice / 128 % u64::from(table.initial)) as u32),
-        ))
+        Value::Text(Cow::Owned(table.ids.id((dice / 128 % u64::from(table.initial)) as u32)))
     }
 
     fn full_name(&self) -> Value {
@@ -344,11 +324,7 @@ impl Cell<'_> {
         let script = self.script();
         Value::text(match dice % 50 {
             0 => format!("\"{}\" {}", word(COMPANIES, dice / 64), script.firm),
-            1 => format!(
-                "{} \\ {} 🚀",
-                word(COMPANIES, dice / 64),
-                word(TRADES, dice / 4096)
-            ),
+            1 => format!("{} \\ {} 🚀", word(COMPANIES, dice / 64), word(TRADES, dice / 4096)),
             _ => format!(
                 "{} {} {} {}",
                 word(script.last, dice / 1024),
@@ -362,15 +338,7 @@ impl Cell<'_> {
     fn email(&self, dice: u64) -> Value {
         let more = dice / 128;
         let name = word(SCRIPTS[0].first, self.stable(0xf157) / 128);
-        let house = word(
-            &[
-                "example.com",
-                "example.org",
-                "mail.example.net",
-                "corp.example",
-            ],
-            more,
-        );
+        let house = word(&["example.com", "example.org", "mail.example.net", "corp.example"], more);
         let number = self.number;
         match dice % 100 {
             0..=5 => Value::Null,
@@ -379,11 +347,7 @@ impl Cell<'_> {
             8 => Value::text(format!("{name}.{number}(at){house}")),
             9 => Value::fixed("n/a"),
             10..=24 => Value::text(format!("{name}.{number}@{}", house.to_ascii_uppercase())),
-            25..=34 => Value::text(format!(
-                "{}+news{}@{house}",
-                name.to_ascii_lowercase(),
-                number
-            )),
+            25..=34 => Value::text(format!("{}+news{}@{house}", name.to_ascii_lowercase(), number)),
             _ => Value::text(format!("{}.{number}@{house}", name.to_ascii_lowercase())),
         }
     }
@@ -404,16 +368,13 @@ impl Cell<'_> {
                 word(DEPARTMENTS, more / 4096),
                 more % 30
             )),
-            Make::Street => Value::text(format!(
-                "{} {}",
-                more % 400 + 1,
-                word(script.street, more / 512)
-            )),
+            Make::Street => {
+                Value::text(format!("{} {}", more % 400 + 1, word(script.street, more / 512)))
+            }
             Make::City => fixed(script.city, more / 8),
-            Make::State if !more.is_multiple_of(3) => fixed(
-                &["TX", "CA", "NY", "Bayern", "Île-de-France", "東京都"],
-                more / 32,
-            ),
+            Make::State if !more.is_multiple_of(3) => {
+                fixed(&["TX", "CA", "NY", "Bayern", "Île-de-France", "東京都"], more / 32)
+            }
             Make::Postal if !more.is_multiple_of(10) => {
                 Value::text(format!("{:05}", more / 64 % 100_000))
             }
@@ -435,17 +396,7 @@ impl Cell<'_> {
 
     fn address(
         &self,
-        [
-            _,
-            street,
-            city,
-            state,
-            postal,
-            country,
-            latitude,
-            longitude,
-            accuracy,
-        ]: [&str; 9],
+        [_, street, city, state, postal, country, latitude, longitude, accuracy]: [&str; 9],
     ) -> Value {
         let parts = [
             ("city", city),

@@ -29,13 +29,8 @@ pub struct Truth {
 impl Org {
     /// What an object really holds; nothing for an unknown one.
     pub fn truth(&self, object: &str) -> Truth {
-        let mut truth = Truth {
-            count: 0,
-            live: 0,
-            deleted: 0,
-            digest: String::new(),
-            rows: Vec::new(),
-        };
+        let mut truth =
+            Truth { count: 0, live: 0, deleted: 0, digest: String::new(), rows: Vec::new() };
         let mut digest = xxhash_rust::xxh3::Xxh3::new();
         let mut text = Vec::with_capacity(4096);
         if let Some(table) = self.table(object) {
@@ -52,9 +47,7 @@ impl Org {
                     text.push(b'\n');
                 }
                 digest.update(&text);
-                truth
-                    .rows
-                    .push((table.ids.id(number), time_text(row.stamp), row.deleted));
+                truth.rows.push((table.ids.id(number), time_text(row.stamp), row.deleted));
             }
         }
         truth.digest = format!("{:032x}", digest.digest128());

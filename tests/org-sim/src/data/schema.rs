@@ -254,18 +254,14 @@ pub struct Object {
 impl Object {
     /// The position of a field, whatever the case of the name.
     pub fn field(&self, name: &str) -> Option<usize> {
-        self.fields
-            .iter()
-            .position(|field| field.name.eq_ignore_ascii_case(name))
+        self.fields.iter().position(|field| field.name.eq_ignore_ascii_case(name))
     }
 
     /// The lookup field of a relationship, whatever the case of the name.
     pub fn relationship(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| {
-            field
-                .relationship()
-                .is_some_and(|it| it.eq_ignore_ascii_case(name))
-        })
+        self.fields
+            .iter()
+            .position(|field| field.relationship().is_some_and(|it| it.eq_ignore_ascii_case(name)))
     }
 
     /// Whether the object was made by the customer.

@@ -35,11 +35,7 @@ impl Value {
 
     /// Text; empty text is null, as Salesforce stores it.
     pub fn text(text: String) -> Value {
-        if text.is_empty() {
-            Value::Null
-        } else {
-            Value::Text(Cow::Owned(text))
-        }
+        if text.is_empty() { Value::Null } else { Value::Text(Cow::Owned(text)) }
     }
 
     /// Whether there is no value.
@@ -113,9 +109,7 @@ pub fn fold_order(a: &str, b: &str) -> Ordering {
             .map(|c| c.to_ascii_lowercase())
             .cmp(b.bytes().map(|c| c.to_ascii_lowercase()));
     }
-    a.chars()
-        .flat_map(char::to_lowercase)
-        .cmp(b.chars().flat_map(char::to_lowercase))
+    a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
 }
 
 fn write_display(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
@@ -221,33 +215,18 @@ mod tests {
         assert_eq!(json(Value::Num(10046.0)), "10046.0");
         assert_eq!(json(Value::Num(1.4)), "1.4");
         assert_eq!(json(Value::Int(12)), "12");
-        assert_eq!(
-            json(Value::Time(1_644_906_079)),
-            "\"2022-02-15T06:21:19.000+0000\""
-        );
-        assert_eq!(
-            json(Value::Day(jiff::civil::date(2022, 2, 15))),
-            "\"2022-02-15\""
-        );
+        assert_eq!(json(Value::Time(1_644_906_079)), "\"2022-02-15T06:21:19.000+0000\"");
+        assert_eq!(json(Value::Day(jiff::civil::date(2022, 2, 15))), "\"2022-02-15\"");
         assert_eq!(json(Value::text(String::new())), "null");
         let wild = "a\"b\\c\nd\u{1}é😀";
-        assert_eq!(
-            serde_json::from_str::<String>(&json(Value::fixed(wild))).unwrap(),
-            wild
-        );
+        assert_eq!(serde_json::from_str::<String>(&json(Value::fixed(wild))).unwrap(), wild);
     }
 
     #[test]
     fn order_puts_null_first_and_ignores_case() {
         assert_eq!(Value::Null.order(&Value::fixed("a")), Ordering::Less);
-        assert_eq!(
-            Value::fixed("ABC").order(&Value::fixed("abd")),
-            Ordering::Less
-        );
-        assert_eq!(
-            Value::fixed("ÉCOLE").order(&Value::fixed("école")),
-            Ordering::Equal
-        );
+        assert_eq!(Value::fixed("ABC").order(&Value::fixed("abd")), Ordering::Less);
+        assert_eq!(Value::fixed("ÉCOLE").order(&Value::fixed("école")), Ordering::Equal);
         assert_eq!(Value::Int(2).order(&Value::Num(1.5)), Ordering::Greater);
     }
 }

@@ -65,14 +65,9 @@ impl Payload {
             Payload::Page { head, page } if gzip && page.plain().len() >= GZIP_FROM => {
                 (gzip::frame(head, page.deflated(), PAGE_END), true)
             }
-            Payload::Page { head, page } => (
-                vec![
-                    head.clone(),
-                    page.plain().clone(),
-                    Bytes::from_static(PAGE_END),
-                ],
-                false,
-            ),
+            Payload::Page { head, page } => {
+                (vec![head.clone(), page.plain().clone(), Bytes::from_static(PAGE_END)], false)
+            }
         }
     }
 }
@@ -100,10 +95,7 @@ impl Answer {
     /// A query's page.
     pub(crate) fn page(head: String, page: Arc<Page>) -> Self {
         let mut answer = Self::new(StatusCode::OK, JSON, Bytes::new());
-        answer.payload = Payload::Page {
-            head: head.into(),
-            page,
-        };
+        answer.payload = Payload::Page { head: head.into(), page };
         answer
     }
 
@@ -141,20 +133,12 @@ impl Answer {
 
     /// The answer to an unknown path, object or record.
     pub(crate) fn not_found() -> Self {
-        Self::error(
-            StatusCode::NOT_FOUND,
-            "NOT_FOUND",
-            "The requested resource does not exist",
-        )
+        Self::error(StatusCode::NOT_FOUND, "NOT_FOUND", "The requested resource does not exist")
     }
 
     /// The answer to a missing, expired or revoked access token.
     pub(crate) fn session_invalid() -> Self {
-        Self::error(
-            StatusCode::UNAUTHORIZED,
-            "INVALID_SESSION_ID",
-            "Session expired or invalid",
-        )
+        Self::error(StatusCode::UNAUTHORIZED, "INVALID_SESSION_ID", "Session expired or invalid")
     }
 
     /// A redirect of the browser.

@@ -41,11 +41,7 @@ pub(crate) fn answer(state: &State, ask: &Ask, hits: &[FaultKind], session: &Ses
     let request: Request = match serde_json::from_slice(&ask.body) {
         Ok(request) => request,
         Err(error) => {
-            return Answer::error(
-                StatusCode::BAD_REQUEST,
-                "JSON_PARSER_ERROR",
-                &error.to_string(),
-            );
+            return Answer::error(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", &error.to_string());
         }
     };
     if let Some(answer) = over_limits(&request) {
@@ -54,12 +50,7 @@ pub(crate) fn answer(state: &State, ask: &Ask, hits: &[FaultKind], session: &Ses
     let parts: Vec<(Answer, &str)> = request
         .composite_request
         .iter()
-        .map(|part| {
-            (
-                part_answer(state, part, hits, session),
-                part.reference_id.as_str(),
-            )
-        })
+        .map(|part| (part_answer(state, part, hits, session), part.reference_id.as_str()))
         .collect();
     let halted = request.all_or_none && parts.iter().any(|(answer, _)| !answer.status.is_success());
 
@@ -93,13 +84,8 @@ pub(crate) fn answer(state: &State, ask: &Ask, hits: &[FaultKind], session: &Ses
 
 fn over_limits(request: &Request) -> Option<Answer> {
     let count = request.composite_request.len();
-    let limit = |message: String| {
-        Some(Answer::error(
-            StatusCode::BAD_REQUEST,
-            "LIMIT_EXCEEDED",
-            &message,
-        ))
-    };
+    let limit =
+        |message: String| Some(Answer::error(StatusCode::BAD_REQUEST, "LIMIT_EXCEEDED", &message));
     if count > MOST {
         return limit(format!("Limit of {MOST} reached for subrequests"));
     }
@@ -107,22 +93,14 @@ fn over_limits(request: &Request) -> Option<Answer> {
         .composite_request
         .iter()
         .filter(|part| {
-            matches!(
-                Target::of(path_of(&part.url)).route,
-                Route::Query { .. } | Route::More(_)
-            )
+            matches!(Target::of(path_of(&part.url)).route, Route::Query { .. } | Route::More(_))
         })
         .count();
     if queries > MOST_QUERIES {
-        return limit(format!(
-            "Limit of {MOST_QUERIES} reached for subrequests that query"
-        ));
+        return limit(format!("Limit of {MOST_QUERIES} reached for subrequests that query"));
     }
-    let mut names: Vec<&str> = request
-        .composite_request
-        .iter()
-        .map(|part| part.reference_id.as_str())
-        .collect();
+    let mut names: Vec<&str> =
+        request.composite_request.iter().map(|part| part.reference_id.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     if names.len() < count {
@@ -137,11 +115,7 @@ fn over_limits(request: &Request) -> Option<Answer> {
 
 fn part_answer(state: &State, part: &Part, hits: &[FaultKind], session: &Session) -> Answer {
     let Ok(method) = part.method.to_ascii_uppercase().parse::<Method>() else {
-        return Answer::error(
-            StatusCode::BAD_REQUEST,
-            "METHOD_NOT_ALLOWED",
-            "Invalid HTTP method",
-        );
+        return Answer::error(StatusCode::BAD_REQUEST, "METHOD_NOT_ALLOWED", "Invalid HTTP method");
     };
     let mut headers = HeaderMap::new();
     for (name, value) in &part.http_headers {
@@ -153,9 +127,7 @@ fn part_answer(state: &State, part: &Part, hits: &[FaultKind], session: &Session
     let ask = Ask {
         method,
         path: path_of(&part.url).to_owned(),
-        params: url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect(),
+        params: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
         headers,
         body: Bytes::new(),
     };

@@ -20,18 +20,8 @@ pub(crate) struct Refusal {
 
 /// The answer that a fault puts in place of the org's own, if it is of that sort.
 pub(crate) fn refusal(hit: &FaultKind) -> Option<Refusal> {
-    let counted = |answer| {
-        Some(Refusal {
-            answer,
-            counted: true,
-        })
-    };
-    let uncounted = |answer| {
-        Some(Refusal {
-            answer,
-            counted: false,
-        })
-    };
+    let counted = |answer| Some(Refusal { answer, counted: true });
+    let uncounted = |answer| Some(Refusal { answer, counted: false });
     match hit {
         FaultKind::ServerError { status, html: true } => {
             let status = status_of(*status);
@@ -42,10 +32,7 @@ pub(crate) fn refusal(hit: &FaultKind) -> Option<Refusal> {
                 ),
             ))
         }
-        FaultKind::ServerError {
-            status,
-            html: false,
-        } => {
+        FaultKind::ServerError { status, html: false } => {
             let (code, message) = match status {
                 503 => (
                     "SERVER_UNAVAILABLE",
@@ -89,11 +76,7 @@ pub(crate) fn limit_exceeded(message: &str) -> Answer {
 /// The usage header's value, or none where a fault takes it away.
 pub(crate) fn limit_header(state: &State, hits: &[FaultKind]) -> Option<String> {
     let used = lock(&state.usage).used(state.now());
-    let mut value = limits::header(
-        used,
-        state.config.daily_limit,
-        state.config.limit_header_lag,
-    );
+    let mut value = limits::header(used, state.config.daily_limit, state.config.limit_header_lag);
     for hit in hits {
         match hit {
             FaultKind::LimitHeaderMissing => return None,
@@ -123,9 +106,7 @@ pub(crate) fn afterwards(state: &State, answer: &Answer, object: Option<&str>, h
                 write(&state.org).touch(object, *records, seed, now);
             }
             FaultKind::LateCommit { records, seconds } => {
-                let stamp = now
-                    .checked_sub(SignedDuration::from_secs(*seconds))
-                    .unwrap_or(now);
+                let stamp = now.checked_sub(SignedDuration::from_secs(*seconds)).unwrap_or(now);
                 write(&state.org).insert_at(object, *records, seed, stamp);
             }
             _ => {}

@@ -26,9 +26,7 @@ impl Deflated {
         let mut deflate = Compress::new(Compression::fast(), false);
         let mut blocks = Vec::with_capacity(text.len() / 3 + 256);
         loop {
-            let done = usize::try_from(deflate.total_in())
-                .unwrap_or(usize::MAX)
-                .min(text.len());
+            let done = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX).min(text.len());
             if blocks.capacity() == blocks.len() {
                 blocks.reserve(text.len() / 8 + 256);
             }
@@ -44,10 +42,7 @@ impl Deflated {
                 break;
             }
         }
-        Deflated {
-            blocks: blocks.into(),
-            checksum,
-        }
+        Deflated { blocks: blocks.into(), checksum }
     }
 }
 
@@ -93,17 +88,14 @@ mod tests {
     fn unzip(parts: &[Bytes]) -> Vec<u8> {
         let mut text = Vec::new();
         // GzDecoder reads one member only, and checks its checksum.
-        flate2::read::GzDecoder::new(parts.concat().as_slice())
-            .read_to_end(&mut text)
-            .unwrap();
+        flate2::read::GzDecoder::new(parts.concat().as_slice()).read_to_end(&mut text).unwrap();
         text
     }
 
     #[test]
     fn a_page_larger_than_a_block_survives() {
-        let middle: Vec<u8> = (0..400_000_u32)
-            .flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes())
-            .collect();
+        let middle: Vec<u8> =
+            (0..400_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
         let head = vec![b'h'; 70_000];
         let framed = frame(&head, &Deflated::new(&middle), b"}");
         assert_eq!(unzip(&framed), [head.as_slice(), &middle, b"}"].concat());

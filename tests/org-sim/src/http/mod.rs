@@ -57,9 +57,7 @@ impl Ask {
 
     /// The body's form fields, decoded.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
-        url::form_urlencoded::parse(&self.body)
-            .into_owned()
-            .collect()
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
     /// The access token of the `Authorization` header: `Bearer` or `OAuth`.
@@ -72,10 +70,7 @@ impl Ask {
 
 /// The first value of a name in decoded parameters.
 pub(crate) fn find<'a>(params: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    params
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.as_str())
+    params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 /// The org's whole surface: its own paths and the control interface.
@@ -91,10 +86,7 @@ async fn entry(
     let (parts, body) = request.into_parts();
     let too_long = over_size(&parts.uri, &parts.headers);
     let Ok(body) = axum::body::to_bytes(body, MOST_BODY).await else {
-        return (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "request body over 16 MiB or broken off",
-        )
+        return (StatusCode::PAYLOAD_TOO_LARGE, "request body over 16 MiB or broken off")
             .into_response();
     };
     let ask = Ask {
@@ -117,20 +109,14 @@ async fn entry(
     let shared = Arc::clone(&state);
     let answered = tokio::task::spawn_blocking(move || match too_long {
         Some(status) => (
-            Answer::html(
-                status,
-                format!("<html><body><h1>{status}</h1></body></html>"),
-            ),
+            Answer::html(status, format!("<html><body><h1>{status}</h1></body></html>")),
             Vec::new(),
         ),
         None => answer(&shared, &ask),
     })
     .await;
     let Ok((answer, hits)) = answered else {
-        return (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the simulator failed: see its log",
-        )
+        return (StatusCode::INTERNAL_SERVER_ERROR, "the simulator failed: see its log")
             .into_response();
     };
     if !state.latency().is_zero() {
@@ -154,10 +140,7 @@ fn answer(state: &State, ask: &Ask) -> (Answer, Vec<FaultKind>) {
         at: state.now(),
         method: ask.method.to_string(),
         path: ask.path.clone(),
-        query: facts
-            .query
-            .clone()
-            .or_else(|| ask.param("q").map(str::to_owned)),
+        query: facts.query.clone().or_else(|| ask.param("q").map(str::to_owned)),
         object: facts.object.clone().or(object),
         class,
         grant: facts.grant.clone(),
@@ -176,10 +159,8 @@ fn over_size(uri: &axum::http::Uri, headers: &HeaderMap) -> Option<StatusCode> {
     if uri > MOST_URI {
         return Some(StatusCode::URI_TOO_LONG);
     }
-    let headers: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
+    let headers: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     (uri + headers > MOST_URI).then_some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
 }
 

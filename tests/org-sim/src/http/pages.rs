@@ -44,10 +44,7 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn new(plain: Bytes) -> Self {
-        Page {
-            plain,
-            deflated: OnceLock::new(),
-        }
+        Page { plain, deflated: OnceLock::new() }
     }
 
     pub(crate) fn plain(&self) -> &Bytes {
@@ -132,11 +129,7 @@ pub(crate) struct Pages {
 
 impl Pages {
     pub(crate) fn new(most_bytes: usize) -> Self {
-        Pages {
-            results: Fifo::new(RESULT_ROWS),
-            pages: Fifo::new(most_bytes),
-            last_serial: 0,
-        }
+        Pages { results: Fifo::new(RESULT_ROWS), pages: Fifo::new(most_bytes), last_serial: 0 }
     }
 
     pub(crate) fn result(&self, revision: u64, all: bool, text: &str) -> Option<Arc<Found>> {
@@ -153,11 +146,7 @@ impl Pages {
         keep: bool,
     ) -> Arc<Found> {
         self.last_serial += 1;
-        let found = Arc::new(Found {
-            serial: self.last_serial,
-            set,
-            text: text.to_owned(),
-        });
+        let found = Arc::new(Found { serial: self.last_serial, set, text: text.to_owned() });
         if keep {
             self.results.insert(
                 (revision, all, text.to_owned()),
@@ -188,12 +177,7 @@ struct Fifo<K, V> {
 
 impl<K: Hash + Eq + Clone, V> Fifo<K, V> {
     fn new(most: usize) -> Self {
-        Fifo {
-            map: HashMap::new(),
-            order: VecDeque::new(),
-            weight: 0,
-            most,
-        }
+        Fifo { map: HashMap::new(), order: VecDeque::new(), weight: 0, most }
     }
 
     fn get(&self, key: &K) -> Option<&V> {

@@ -62,11 +62,7 @@ pub(crate) fn more(
 
 /// What Salesforce says to a locator that is unknown, too old or points past the end.
 pub(crate) fn bad_locator() -> Answer {
-    Answer::error(
-        StatusCode::BAD_REQUEST,
-        "INVALID_QUERY_LOCATOR",
-        "invalid query locator",
-    )
+    Answer::error(StatusCode::BAD_REQUEST, "INVALID_QUERY_LOCATOR", "invalid query locator")
 }
 
 /// The object that a request reads, as far as can be told before it is answered.
@@ -82,10 +78,8 @@ pub(crate) fn object_of(state: &State, ask: &Ask, target: &Target) -> Option<Str
 }
 
 fn from_clause(soql: &str) -> Option<String> {
-    let mut words = soql
-        .split_whitespace()
-        .skip_while(|word| !word.eq_ignore_ascii_case("from"))
-        .skip(1);
+    let mut words =
+        soql.split_whitespace().skip_while(|word| !word.eq_ignore_ascii_case("from")).skip(1);
     words.next().map(str::to_owned)
 }
 
@@ -110,17 +104,9 @@ fn run(state: &State, text: &str, all: bool) -> Result<Arc<Found>, ApiError> {
 /// Whether the text may hold a date literal such as TODAY, whose answer changes by itself.
 fn depends_on_time(text: &str) -> bool {
     let upper = text.to_ascii_uppercase();
-    [
-        "TODAY",
-        "TOMORROW",
-        "YESTERDAY",
-        "LAST_",
-        "NEXT_",
-        "THIS_",
-        "_AGO",
-    ]
-    .iter()
-    .any(|word| upper.contains(word))
+    ["TODAY", "TOMORROW", "YESTERDAY", "LAST_", "NEXT_", "THIS_", "_AGO"]
+        .iter()
+        .any(|word| upper.contains(word))
 }
 
 /// What is left of the wish in the header after Salesforce's bounds and the org's own cap.
@@ -132,9 +118,7 @@ fn batch_size(ask: &Ask, cap: usize) -> usize {
         .filter_map(|option| option.trim().split_once('='))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("batchSize"))
         .and_then(|(_, size)| size.trim().parse::<usize>().ok());
-    wished
-        .map_or(LARGEST, |size| size.clamp(SMALLEST, LARGEST))
-        .min(cap.max(1))
+    wished.map_or(LARGEST, |size| size.clamp(SMALLEST, LARGEST)).min(cap.max(1))
 }
 
 fn page(
@@ -160,11 +144,7 @@ fn page(
             _ => {}
         }
     }
-    let left = if set.count_only {
-        0
-    } else {
-        set.total.saturating_sub(offset)
-    };
+    let left = if set.count_only { 0 } else { set.total.saturating_sub(offset) };
     let rows = rows.min(left);
     let done = rows == left && !promise_more;
 
@@ -244,10 +224,7 @@ mod tests {
 
     #[test]
     fn from_is_found_in_any_case() {
-        assert_eq!(
-            from_clause("select Id\nFrom Contact where X = 1").as_deref(),
-            Some("Contact")
-        );
+        assert_eq!(from_clause("select Id\nFrom Contact where X = 1").as_deref(), Some("Contact"));
         assert_eq!(from_clause("select Id"), None);
     }
 }

@@ -60,10 +60,9 @@ impl Target {
             ["services", "oauth2", "revoke"] => Route::Revoke,
             ["services", "oauth2", "introspect"] => Route::Introspect,
             ["services", "oauth2", "userinfo"] => Route::Userinfo,
-            ["id", org, user] => Route::Identity {
-                org: (*org).to_owned(),
-                user: (*user).to_owned(),
-            },
+            ["id", org, user] => {
+                Route::Identity { org: (*org).to_owned(), user: (*user).to_owned() }
+            }
             [".well-known", "openid-configuration"] => Route::Discovery,
             _ => Route::Unknown,
         };
@@ -111,10 +110,7 @@ pub(crate) fn versions() -> impl Iterator<Item = (String, String)> {
     VERSIONS.map(|number| {
         let since = number + 4; // so that Winter is 0 of three; 57 / 3 is 19 for '22
         let season = ["Winter", "Spring", "Summer"][usize::from(since % 3)];
-        (
-            format!("{number}.0"),
-            format!("{season} '{}", since / 3 + 3),
-        )
+        (format!("{number}.0"), format!("{season} '{}", since / 3 + 3))
     })
 }
 
@@ -126,9 +122,7 @@ mod tests {
     fn versions_carry_their_seasons() {
         let all: Vec<_> = versions().collect();
         let label = |version: &str| {
-            all.iter()
-                .find(|(number, _)| number == version)
-                .map(|(_, label)| label.as_str())
+            all.iter().find(|(number, _)| number == version).map(|(_, label)| label.as_str())
         };
         assert_eq!(label("53.0"), Some("Winter '22"));
         assert_eq!(label("31.0"), Some("Summer '14"));
@@ -138,30 +132,15 @@ mod tests {
 
     #[test]
     fn paths_are_read_with_and_without_slashes_at_the_end() {
-        assert_eq!(
-            Target::of("/services/data/v62.0/query/").route,
-            Route::Query { all: false }
-        );
-        assert_eq!(
-            Target::of("/services/data/v62.0/queryAll").route,
-            Route::Query { all: true }
-        );
+        assert_eq!(Target::of("/services/data/v62.0/query/").route, Route::Query { all: false });
+        assert_eq!(Target::of("/services/data/v62.0/queryAll").route, Route::Query { all: true });
         assert_eq!(
             Target::of("/services/data/v62.0/queryAll/0r8x-2000").route,
             Route::More("0r8x-2000".into())
         );
-        assert_eq!(
-            Target::of("/services/data/v20.0/query").route,
-            Route::RetiredVersion
-        );
-        assert_eq!(
-            Target::of("/services/data/v99.0/query").route,
-            Route::UnknownData
-        );
-        assert_eq!(
-            Target::of("/services/data/62.0/query").route,
-            Route::UnknownData
-        );
+        assert_eq!(Target::of("/services/data/v20.0/query").route, Route::RetiredVersion);
+        assert_eq!(Target::of("/services/data/v99.0/query").route, Route::UnknownData);
+        assert_eq!(Target::of("/services/data/62.0/query").route, Route::UnknownData);
         assert_eq!(Target::of("/services/data/").route, Route::Versions);
         assert_eq!(Target::of("/nowhere").route, Route::Unknown);
     }

@@ -51,24 +51,12 @@ impl Listener for Sockets {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "nodelay refused");
         }
-        let peer = Peer {
-            addr,
-            reset: Arc::new(AtomicBool::new(false)),
-        };
-        (
-            Socket {
-                stream,
-                reset: Arc::clone(&peer.reset),
-            },
-            peer,
-        )
+        let peer = Peer { addr, reset: Arc::new(AtomicBool::new(false)) };
+        (Socket { stream, reset: Arc::clone(&peer.reset) }, peer)
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer {
-            addr: self.0.local_addr()?,
-            reset: Arc::default(),
-        })
+        Ok(Peer { addr: self.0.local_addr()?, reset: Arc::default() })
     }
 }
 

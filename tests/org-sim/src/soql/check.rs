@@ -24,17 +24,8 @@ const FARTHEST: u64 = 2_000;
 /// The largest LIMIT with FIELDS(ALL) or FIELDS(CUSTOM).
 const UNBOUNDED: u64 = 200;
 /// Fields that a record of unknown type has: the columns of the object `Name`.
-const NAME_FIELDS: [&str; 9] = [
-    "Id",
-    "Name",
-    "Type",
-    "FirstName",
-    "LastName",
-    "Email",
-    "Phone",
-    "Title",
-    "Alias",
-];
+const NAME_FIELDS: [&str; 9] =
+    ["Id", "Name", "Type", "FirstName", "LastName", "Email", "Phone", "Title", "Alias"];
 
 /// A query ready to run.
 pub struct Plan {
@@ -66,44 +57,22 @@ pub fn check(org: &Org, soql: &str, query: &Query, now: Timestamp) -> Result<Pla
     };
     let place = find(&from.it).ok_or_else(unknown)?;
     let table = org.tables.get(place).ok_or_else(unknown)?;
-    let scope = Scope {
-        org,
-        soql,
-        table,
-        alias: query.alias.as_deref(),
-        now,
-    };
-    let mut filter = query
-        .filter
-        .as_ref()
-        .map(|filter| scope.expression(filter))
-        .transpose()?;
+    let scope = Scope { org, soql, table, alias: query.alias.as_deref(), now };
+    let mut filter = query.filter.as_ref().map(|filter| scope.expression(filter)).transpose()?;
     if let Some(cond) = &mut filter {
         cond.settle();
     }
     let count_only = query.select.iter().any(|item| item.it == Item::Count);
     let few = query.limit.is_some_and(|limit| limit <= UNBOUNDED)
-        || filter
-            .as_ref()
-            .is_some_and(|filter| filter.at_most(UNBOUNDED as usize));
+        || filter.as_ref().is_some_and(|filter| filter.at_most(UNBOUNDED as usize));
     let select = Arc::new(scope.select(&query.select, few)?);
     let order = query
         .order
         .iter()
-        .map(|order| {
-            Ok((
-                scope.sortable(&order.path)?,
-                order.descending,
-                order.nulls_last,
-            ))
-        })
+        .map(|order| Ok((scope.sortable(&order.path)?, order.descending, order.nulls_last)))
         .collect::<Result<_, ApiError>>()?;
     let offset = query.offset.as_ref().map_or(0, |offset| offset.it);
-    if let Some(written) = query
-        .offset
-        .as_ref()
-        .filter(|written| written.it > FARTHEST)
-    {
+    if let Some(written) = query.offset.as_ref().filter(|written| written.it > FARTHEST) {
         return Err(fault(
             soql,
             written.at,
@@ -111,18 +80,9 @@ pub fn check(org: &Org, soql: &str, query: &Query, now: Timestamp) -> Result<Pla
             &format!("Maximum SOQL offset allowed is {FARTHEST}"),
         ));
     }
-    let limit = query.limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    });
-    Ok(Plan {
-        place,
-        count_only,
-        select,
-        filter,
-        order,
-        limit,
-        offset: offset as usize,
-    })
+    let limit =
+        query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(Plan { place, count_only, select, filter, order, limit, offset: offset as usize })
 }
 
 struct Scope<'a> {
@@ -203,9 +163,7 @@ impl<'a> Scope<'a> {
         let object = self.table.object();
         let itself = |segment: &str| {
             segment.eq_ignore_ascii_case(object.name)
-                || self
-                    .alias
-                    .is_some_and(|alias| alias.eq_ignore_ascii_case(segment))
+                || self.alias.is_some_and(|alias| alias.eq_ignore_ascii_case(segment))
         };
         // A relationship of the same name goes first.
         if segments.len() > 1 && itself(segments[0]) && object.relationship(segments[0]).is_none() {
@@ -244,34 +202,18 @@ impl<'a> Scope<'a> {
             let Kind::Reference(to, relationship) = field.kind else {
                 return Err(misunderstood(segment));
             };
-            hops.push(Hop {
-                field: index,
-                relationship,
-            });
+            hops.push(Hop { field: index, relationship });
             name.push_str(relationship);
             name.push('.');
-            here = if let [one] = to {
-                self.org.table(one)
-            } else {
-                None
-            };
+            here = if let [one] = to { self.org.table(one) } else { None };
         }
         let Some(table) = here else {
             let field = NAME_FIELDS
                 .iter()
                 .find(|field| field.eq_ignore_ascii_case(last))
                 .ok_or_else(|| self.no_column(at, last, "Name"))?;
-            let kind = if *field == "Id" {
-                Kind::Id
-            } else {
-                Kind::Text(255)
-            };
-            return Ok(Path {
-                hops,
-                leaf: Leaf::Named(field),
-                kind,
-                name: name + field,
-            });
+            let kind = if *field == "Id" { Kind::Id } else { Kind::Text(255) };
+            return Ok(Path { hops, leaf: Leaf::Named(field), kind, name: name + field });
         };
         let index = table
             .object()
@@ -279,11 +221,7 @@ impl<'a> Scope<'a> {
             .filter(|index| !self.hidden(table, *index))
             .ok_or_else(|| self.no_column(at, last, table.object().name))?;
         let found = own(table, index);
-        Ok(Path {
-            hops,
-            name: name + &found.name,
-            ..found
-        })
+        Ok(Path { hops, name: name + &found.name, ..found })
     }
 
     fn sortable(&self, written: &At<String>) -> Result<Path, ApiError> {
@@ -301,18 +239,12 @@ impl<'a> Scope<'a> {
 
     fn expression(&self, expression: &Expr) -> Result<Cond, ApiError> {
         Ok(match expression {
-            Expr::And(terms) => Cond::All(
-                terms
-                    .iter()
-                    .map(|term| self.expression(term))
-                    .collect::<Result<_, _>>()?,
-            ),
-            Expr::Or(terms) => Cond::Any(
-                terms
-                    .iter()
-                    .map(|term| self.expression(term))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Expr::And(terms) => {
+                Cond::All(terms.iter().map(|term| self.expression(term)).collect::<Result<_, _>>()?)
+            }
+            Expr::Or(terms) => {
+                Cond::Any(terms.iter().map(|term| self.expression(term)).collect::<Result<_, _>>()?)
+            }
             Expr::Not(term) => Cond::Not(Box::new(self.expression(term)?)),
             Expr::Test(test) => self.test(test)?,
         })
@@ -327,10 +259,7 @@ impl<'a> Scope<'a> {
         if class == Class::Compound || matches!(path.kind, Kind::Long(_)) {
             return fail(
                 "INVALID_FIELD",
-                &format!(
-                    "field '{}' can not be filtered in a query call",
-                    path.field()
-                ),
+                &format!("field '{}' can not be filtered in a query call", path.field()),
             );
         }
         let allowed = match op {
@@ -370,10 +299,9 @@ impl<'a> Scope<'a> {
                 (Class::Date, Literal::Date(date)) => {
                     spans.push((midnight(*date), midnight(date.tomorrow().unwrap_or(*date))))
                 }
-                (Class::Time, Literal::Time(time)) => spans.push((
-                    time.as_millisecond(),
-                    time.as_millisecond().saturating_add(1),
-                )),
+                (Class::Time, Literal::Time(time)) => {
+                    spans.push((time.as_millisecond(), time.as_millisecond().saturating_add(1)))
+                }
                 (Class::Date | Class::Time, Literal::Named(word, count)) => {
                     if let Some((from, to)) = dates::range(word, *count, today) {
                         spans.push((midnight(from), midnight(to)));
@@ -385,10 +313,7 @@ impl<'a> Scope<'a> {
         Ok(self.compile(path, class, op, nulls, texts, numbers, spans))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the literals of one test, sorted by type"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the literals of one test, sorted by type")]
     fn compile(
         &self,
         path: Path,
@@ -407,21 +332,14 @@ impl<'a> Scope<'a> {
                 texts
                     .iter()
                     .map(|text| {
-                        plain(text)
-                            .split(';')
-                            .map(|part| part.trim().to_lowercase())
-                            .collect()
+                        plain(text).split(';').map(|part| part.trim().to_lowercase()).collect()
                     })
                     .collect(),
             ),
             (Op::Lt | Op::Le | Op::Gt | Op::Ge, _) if nulls => return Cond::Rows(0..0),
             (_, Class::Id) if path.hops.is_empty() && path.kind == Kind::Id => {
                 let cond = self.rows(op, nulls, &texts);
-                return if negative {
-                    Cond::Not(Box::new(cond))
-                } else {
-                    cond
-                };
+                return if negative { Cond::Not(Box::new(cond)) } else { cond };
             }
             (Op::Lt | Op::Le | Op::Gt | Op::Ge, Class::Text | Class::Id) => {
                 Check::Text(op, texts.first().map(plain).unwrap_or_default())
@@ -429,18 +347,10 @@ impl<'a> Scope<'a> {
             (_, Class::Text | Class::Id) => {
                 let empty = texts.iter().any(String::is_empty);
                 let fold = |text: &String| {
-                    if class == Class::Id {
-                        text.clone()
-                    } else {
-                        plain(text).to_lowercase()
-                    }
+                    if class == Class::Id { text.clone() } else { plain(text).to_lowercase() }
                 };
                 Check::Among(
-                    texts
-                        .iter()
-                        .filter(|text| !text.is_empty())
-                        .map(fold)
-                        .collect(),
+                    texts.iter().filter(|text| !text.is_empty()).map(fold).collect(),
                     class == Class::Id,
                     nulls || empty,
                 )
@@ -452,11 +362,7 @@ impl<'a> Scope<'a> {
             && matches!(path.leaf, Leaf::Field(index) if self.table.object().fields[index].make == Make::Stamp);
         let cond = Cond::Test { path, check, stamp };
         // What is not equal includes what has no value; the checks answer for the positive form.
-        if negative {
-            Cond::Not(Box::new(cond))
-        } else {
-            cond
-        }
+        if negative { Cond::Not(Box::new(cond)) } else { cond }
     }
 
     /// A condition on the record's own id, in row numbers.
@@ -469,11 +375,7 @@ impl<'a> Scope<'a> {
             (Op::Le | Op::Gt, Some(id)) => {
                 let (below, exact) = place(id);
                 let end = below + u32::from(exact.is_some());
-                if op == Op::Le {
-                    Cond::Rows(0..end)
-                } else {
-                    Cond::Rows(end..u32::MAX)
-                }
+                if op == Op::Le { Cond::Rows(0..end) } else { Cond::Rows(end..u32::MAX) }
             }
             // No record is without an id.
             (_, None) if nulls => Cond::Rows(0..0),

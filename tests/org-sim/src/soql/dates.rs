@@ -47,18 +47,10 @@ fn shape(word: &str, count: Option<u32>) -> Option<Shape> {
             "TODAY" => (Unit::Day, 0),
             "TOMORROW" => (Unit::Day, 1),
             "LAST_90_DAYS" => {
-                return Some(Shape {
-                    unit: Unit::Day,
-                    first: -90,
-                    units: 91,
-                });
+                return Some(Shape { unit: Unit::Day, first: -90, units: 91 });
             }
             "NEXT_90_DAYS" => {
-                return Some(Shape {
-                    unit: Unit::Day,
-                    first: 1,
-                    units: 90,
-                });
+                return Some(Shape { unit: Unit::Day, first: 1, units: 90 });
             }
             other => {
                 let (when, unit) = other.split_once('_')?;
@@ -78,11 +70,7 @@ fn shape(word: &str, count: Option<u32>) -> Option<Shape> {
                 (unit, first)
             }
         };
-        return Some(Shape {
-            unit,
-            first,
-            units: 1,
-        });
+        return Some(Shape { unit, first, units: 1 });
     };
     let n = i64::from(count);
     let units = |text: &str| match text {
@@ -102,18 +90,10 @@ fn shape(word: &str, count: Option<u32>) -> Option<Shape> {
         });
     }
     if let Some(unit) = word.strip_prefix("NEXT_N_") {
-        return units(unit).map(|unit| Shape {
-            unit,
-            first: 1,
-            units: n,
-        });
+        return units(unit).map(|unit| Shape { unit, first: 1, units: n });
     }
     let unit = word.strip_prefix("N_")?.strip_suffix("_AGO")?;
-    units(unit).map(|unit| Shape {
-        unit,
-        first: -n,
-        units: 1,
-    })
+    units(unit).map(|unit| Shape { unit, first: -n, units: 1 })
 }
 
 fn start(unit: Unit, today: Date) -> Date {
@@ -139,9 +119,7 @@ fn step(unit: Unit, from: Date, count: i64) -> Date {
         Unit::Quarter => Span::new().try_months(count.saturating_mul(3)),
         Unit::Year => Span::new().try_years(count),
     };
-    span.ok()
-        .and_then(|span| from.checked_add(span).ok())
-        .unwrap_or(end)
+    span.ok().and_then(|span| from.checked_add(span).ok()).unwrap_or(end)
 }
 
 #[cfg(test)]
@@ -164,23 +142,13 @@ mod tests {
             ("NEXT_MONTH", None, date(2024, 6, 1), date(2024, 7, 1)),
             ("LAST_90_DAYS", None, date(2024, 2, 15), date(2024, 5, 16)),
             ("THIS_QUARTER", None, date(2024, 4, 1), date(2024, 7, 1)),
-            (
-                "LAST_FISCAL_QUARTER",
-                None,
-                date(2024, 1, 1),
-                date(2024, 4, 1),
-            ),
+            ("LAST_FISCAL_QUARTER", None, date(2024, 1, 1), date(2024, 4, 1)),
             ("THIS_YEAR", None, date(2024, 1, 1), date(2025, 1, 1)),
             ("LAST_N_DAYS", Some(7), date(2024, 5, 8), date(2024, 5, 16)),
             ("NEXT_N_DAYS", Some(2), date(2024, 5, 16), date(2024, 5, 18)),
             ("LAST_N_MONTHS", Some(2), date(2024, 3, 1), date(2024, 5, 1)),
             ("N_DAYS_AGO", Some(3), date(2024, 5, 12), date(2024, 5, 13)),
-            (
-                "LAST_N_YEARS",
-                Some(4_000_000_000),
-                Date::MIN,
-                date(2024, 1, 1),
-            ),
+            ("LAST_N_YEARS", Some(4_000_000_000), Date::MIN, date(2024, 1, 1)),
         ];
         for (word, count, from, to) in table {
             assert_eq!(range(word, count, today), Some((from, to)), "{word}");

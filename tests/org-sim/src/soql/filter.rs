@@ -53,11 +53,7 @@ impl Path {
     pub fn value(&self, org: &Org, table: &Table, row: u32) -> Value {
         let (mut table, mut row) = (table, row);
         for hop in &self.hops {
-            match table
-                .value(org, row, hop.field)
-                .as_text()
-                .and_then(|id| org.locate(id))
-            {
+            match table.value(org, row, hop.field).as_text().and_then(|id| org.locate(id)) {
                 Some((parent, number)) => (table, row) = (parent, number),
                 None => return Value::Null,
             }
@@ -136,27 +132,21 @@ impl Check {
                 // A parent that is not there has no checkbox: it counts as unchecked.
                 *nulls
             }
-            Check::Text(op, text) => value
-                .as_text()
-                .is_some_and(|value| compare(*op, fold_order(value, text))),
+            Check::Text(op, text) => {
+                value.as_text().is_some_and(|value| compare(*op, fold_order(value, text)))
+            }
             Check::Among(texts, exact, _) => value.as_text().is_some_and(|value| {
-                if *exact {
-                    texts.contains(value)
-                } else {
-                    texts.contains(&value.to_lowercase())
-                }
+                if *exact { texts.contains(value) } else { texts.contains(&value.to_lowercase()) }
             }),
             Check::Like(patterns) => {
-                let text: Option<Vec<char>> = value
-                    .as_text()
-                    .map(|text| text.to_lowercase().chars().collect());
+                let text: Option<Vec<char>> =
+                    value.as_text().map(|text| text.to_lowercase().chars().collect());
                 text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(&text)))
             }
             Check::Includes(sets) => {
                 let text = value.as_text().unwrap_or_default().to_lowercase();
                 let parts: Vec<&str> = text.split(';').collect();
-                sets.iter()
-                    .any(|set| set.iter().all(|wanted| parts.contains(&wanted.as_str())))
+                sets.iter().any(|set| set.iter().all(|wanted| parts.contains(&wanted.as_str())))
             }
             Check::Number(op, numbers, _) => {
                 let number = match value {
@@ -164,9 +154,7 @@ impl Check {
                     other => other.as_number(),
                 };
                 number.is_some_and(|number| {
-                    numbers
-                        .iter()
-                        .any(|with| compare(*op, number.total_cmp(with)))
+                    numbers.iter().any(|with| compare(*op, number.total_cmp(with)))
                 })
             }
             Check::Span(op, spans, _) => {
@@ -201,9 +189,7 @@ fn compare(op: Op, order: std::cmp::Ordering) -> bool {
 pub fn midnight(date: Date) -> i64 {
     Offset::UTC
         .to_timestamp(date.at(0, 0, 0, 0))
-        .map_or(if date.year() < 0 { i64::MIN } else { i64::MAX }, |at| {
-            at.as_millisecond()
-        })
+        .map_or(if date.year() < 0 { i64::MIN } else { i64::MAX }, |at| at.as_millisecond())
 }
 
 /// What can be said of all rows for which a condition holds.
@@ -217,23 +203,14 @@ pub struct Bounds {
 
 impl Bounds {
     /// Nothing can be said.
-    pub const NONE: Bounds = Bounds {
-        rows: 0..u32::MAX,
-        stamps: i64::MIN..i64::MAX,
-    };
+    pub const NONE: Bounds = Bounds { rows: 0..u32::MAX, stamps: i64::MIN..i64::MAX };
 
     fn both(self, other: Bounds) -> Bounds {
-        Bounds {
-            rows: meet(self.rows, other.rows),
-            stamps: meet(self.stamps, other.stamps),
-        }
+        Bounds { rows: meet(self.rows, other.rows), stamps: meet(self.stamps, other.stamps) }
     }
 
     fn either(self, other: Bounds) -> Bounds {
-        Bounds {
-            rows: join(self.rows, other.rows),
-            stamps: join(self.stamps, other.stamps),
-        }
+        Bounds { rows: join(self.rows, other.rows), stamps: join(self.stamps, other.stamps) }
     }
 }
 
@@ -285,14 +262,9 @@ impl Cond {
             Cond::Not(term) => !term.holds(org, table, row),
             Cond::Rows(range) => range.contains(&row),
             Cond::Among(rows) => rows.binary_search(&row).is_ok(),
-            Cond::Test {
-                path,
-                check,
-                stamp: true,
-            } if path.hops.is_empty() => table
-                .rows
-                .get(row as usize)
-                .is_some_and(|row| check.holds(&Value::Time(row.stamp))),
+            Cond::Test { path, check, stamp: true } if path.hops.is_empty() => {
+                table.rows.get(row as usize).is_some_and(|row| check.holds(&Value::Time(row.stamp)))
+            }
             Cond::Test { path, check, .. } => {
                 let value = path.value(org, table, row);
                 match (path.kind, value.is_null()) {
@@ -306,34 +278,19 @@ impl Cond {
     /// What can be said of the rows for which it holds.
     pub fn bounds(&self) -> Bounds {
         match self {
-            Cond::All(terms) => terms
-                .iter()
-                .map(Cond::bounds)
-                .fold(Bounds::NONE, Bounds::both),
-            Cond::Any(terms) => terms
-                .iter()
-                .map(Cond::bounds)
-                .reduce(Bounds::either)
-                .unwrap_or(Bounds::NONE),
-            Cond::Rows(rows) => Bounds {
-                rows: rows.clone(),
-                ..Bounds::NONE
-            },
+            Cond::All(terms) => terms.iter().map(Cond::bounds).fold(Bounds::NONE, Bounds::both),
+            Cond::Any(terms) => {
+                terms.iter().map(Cond::bounds).reduce(Bounds::either).unwrap_or(Bounds::NONE)
+            }
+            Cond::Rows(rows) => Bounds { rows: rows.clone(), ..Bounds::NONE },
             Cond::Among(rows) => {
                 let rows = rows
                     .first()
                     .zip(rows.last())
                     .map_or(0..0, |(first, last)| *first..last.saturating_add(1));
-                Bounds {
-                    rows,
-                    ..Bounds::NONE
-                }
+                Bounds { rows, ..Bounds::NONE }
             }
-            Cond::Test {
-                check: Check::Span(op, spans, false),
-                stamp: true,
-                ..
-            } => {
+            Cond::Test { check: Check::Span(op, spans, false), stamp: true, .. } => {
                 let span = |(from, to): &(i64, i64)| match op {
                     Op::Lt => i64::MIN..*from,
                     Op::Le => i64::MIN..*to,
@@ -402,9 +359,7 @@ impl Pattern {
                 },
             }
         }
-        self.0[piece.min(self.0.len())..]
-            .iter()
-            .all(|piece| *piece == Piece::Any)
+        self.0[piece.min(self.0.len())..].iter().all(|piece| *piece == Piece::Any)
     }
 }
 

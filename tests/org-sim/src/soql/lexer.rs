@@ -60,10 +60,7 @@ pub fn tokens(soql: &str) -> Result<Vec<At<Token>>, ApiError> {
         let blank: ModalResult<&str> = multispace0.parse_next(&mut input);
         let at = input.current_token_start();
         if blank.is_err() || input.is_empty() {
-            out.push(At {
-                at: soql.len(),
-                it: Token::End,
-            });
+            out.push(At { at: soql.len(), it: Token::End });
             return Ok(out);
         }
         match token(&mut input) {
@@ -84,42 +81,22 @@ fn stuck(soql: &str, at: usize, reached: usize) -> ApiError {
                 "MALFORMED_QUERY",
                 "mismatched character '<EOF>' expecting '''",
             ),
-            Some('\\') => fault(
-                soql,
-                reached,
-                "MALFORMED_QUERY",
-                "invalid string escape sequence",
-            ),
+            Some('\\') => fault(soql, reached, "MALFORMED_QUERY", "invalid string escape sequence"),
             Some(c) => fault(
                 soql,
                 reached,
                 "MALFORMED_QUERY",
-                &format!(
-                    "mismatched character '{}' expecting '''",
-                    c.escape_default()
-                ),
+                &format!("mismatched character '{}' expecting '''", c.escape_default()),
             ),
         };
     }
     if rest.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-        let written: String = rest
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || "+-:.".contains(*c))
-            .collect();
-        return fault(
-            soql,
-            at,
-            "MALFORMED_QUERY",
-            &format!("unexpected token: '{written}'"),
-        );
+        let written: String =
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "+-:.".contains(*c)).collect();
+        return fault(soql, at, "MALFORMED_QUERY", &format!("unexpected token: '{written}'"));
     }
     let c = rest.chars().next().unwrap_or_default();
-    fault(
-        soql,
-        at,
-        "MALFORMED_QUERY",
-        &format!("no viable alternative at character '{c}'"),
-    )
+    fault(soql, at, "MALFORMED_QUERY", &format!("no viable alternative at character '{c}'"))
 }
 
 fn token(input: &mut Input<'_>) -> ModalResult<Token> {
@@ -153,10 +130,7 @@ fn sign(input: &mut Input<'_>) -> ModalResult<Token> {
 }
 
 fn name<'s>(input: &mut Input<'s>) -> ModalResult<&'s str> {
-    (
-        one_of(('a'..='z', 'A'..='Z', '_')),
-        take_while(0.., ('a'..='z', 'A'..='Z', '0'..='9', '_')),
-    )
+    (one_of(('a'..='z', 'A'..='Z', '_')), take_while(0.., ('a'..='z', 'A'..='Z', '0'..='9', '_')))
         .take()
         .parse_next(input)
 }

@@ -17,10 +17,8 @@ const AROUND: usize = 60;
 
 /// A fault at a byte of the query, in Salesforce's shape: snippet, caret, row and column, message.
 pub(crate) fn fault(soql: &str, at: usize, code: &str, message: &str) -> ApiError {
-    let at = (0..=at.min(soql.len()))
-        .rev()
-        .find(|at| soql.is_char_boundary(*at))
-        .unwrap_or_default();
+    let at =
+        (0..=at.min(soql.len())).rev().find(|at| soql.is_char_boundary(*at)).unwrap_or_default();
     let before = &soql[..at];
     let row = before.matches('\n').count() + 1;
     let line = before.rsplit('\n').next().unwrap_or_default();

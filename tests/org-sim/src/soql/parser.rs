@@ -30,10 +30,7 @@ impl<'t> ParserError<Tokens<'t>> for Trouble {
     type Inner = Self;
 
     fn from_input(input: &Tokens<'t>) -> Self {
-        Trouble {
-            left: input.eof_offset(),
-            message: None,
-        }
+        Trouble { left: input.eof_offset(), message: None }
     }
 
     fn or(self, other: Self) -> Self {
@@ -63,27 +60,16 @@ pub fn parse(soql: &str) -> Result<Query, ApiError> {
             _ => {}
         }
         if depth > DEEPEST {
-            return Err(fault(
-                soql,
-                token.at,
-                "MALFORMED_QUERY",
-                "unexpected token: '('",
-            ));
+            return Err(fault(soql, token.at, "MALFORMED_QUERY", "unexpected token: '('"));
         }
     }
     let mut input = TokenSlice::new(&tokens);
     query(&mut input).map_err(|error| {
         let trouble = match error {
             ErrMode::Backtrack(trouble) | ErrMode::Cut(trouble) => trouble,
-            ErrMode::Incomplete(_) => Trouble {
-                left: 1,
-                message: None,
-            },
+            ErrMode::Incomplete(_) => Trouble { left: 1, message: None },
         };
-        let place = tokens
-            .len()
-            .saturating_sub(trouble.left)
-            .min(tokens.len() - 1);
+        let place = tokens.len().saturating_sub(trouble.left).min(tokens.len() - 1);
         let token = &tokens[place];
         match trouble.message {
             Some(message) => fault(soql, token.at, "MALFORMED_QUERY", message),
@@ -176,33 +162,17 @@ fn alias(input: &mut Tokens<'_>) -> Parsed<At<String>> {
 }
 
 fn item(input: &mut Tokens<'_>) -> Parsed<At<Item>> {
-    let count = (keyword("COUNT"), sign("("), sign(")")).map(|(count, ..)| At {
-        at: count.at,
-        it: Item::Count,
-    });
+    let count = (keyword("COUNT"), sign("("), sign(")"))
+        .map(|(count, ..)| At { at: count.at, it: Item::Count });
     let group = alt((
         keyword("ALL").value(Group::All),
         keyword("STANDARD").value(Group::Standard),
         keyword("CUSTOM").value(Group::Custom),
     ));
-    let fields = (
-        keyword("FIELDS"),
-        sign("("),
-        cut_err(terminated(group, sign(")"))),
-    )
-        .map(|(fields, _, group)| At {
-            at: fields.at,
-            it: Item::Fields(group),
-        });
-    alt((
-        count,
-        fields,
-        word.map(|path| At {
-            at: path.at,
-            it: Item::Path(path.it),
-        }),
-    ))
-    .parse_next(input)
+    let fields = (keyword("FIELDS"), sign("("), cut_err(terminated(group, sign(")"))))
+        .map(|(fields, _, group)| At { at: fields.at, it: Item::Fields(group) });
+    alt((count, fields, word.map(|path| At { at: path.at, it: Item::Path(path.it) })))
+        .parse_next(input)
 }
 
 fn count(input: &mut Tokens<'_>) -> Parsed<At<u64>> {
@@ -215,33 +185,21 @@ fn count(input: &mut Tokens<'_>) -> Parsed<At<u64>> {
 
 fn order(input: &mut Tokens<'_>) -> Parsed<Order> {
     let path = word.parse_next(input)?;
-    let descending = opt(alt((
-        keyword("ASC").value(false),
-        keyword("DESC").value(true),
-    )))
-    .parse_next(input)?
-    .unwrap_or_default();
+    let descending = opt(alt((keyword("ASC").value(false), keyword("DESC").value(true))))
+        .parse_next(input)?
+        .unwrap_or_default();
     let nulls = opt(preceded(
         keyword("NULLS"),
-        cut_err(alt((
-            keyword("FIRST").value(false),
-            keyword("LAST").value(true),
-        ))),
+        cut_err(alt((keyword("FIRST").value(false), keyword("LAST").value(true)))),
     ))
     .parse_next(input)?;
-    Ok(Order {
-        path,
-        descending,
-        nulls_last: nulls.unwrap_or_default(),
-    })
+    Ok(Order { path, descending, nulls_last: nulls.unwrap_or_default() })
 }
 
 /// Conditions joined by AND alone, by OR alone, or one negation: mixing wants parentheses, as in Salesforce.
 fn expression(input: &mut Tokens<'_>) -> Parsed<Expr> {
     if opt(keyword("NOT")).parse_next(input)?.is_some() {
-        return cut_err(condition)
-            .map(|term| Expr::Not(Box::new(term)))
-            .parse_next(input);
+        return cut_err(condition).map(|term| Expr::Not(Box::new(term))).parse_next(input);
     }
     let first = condition.parse_next(input)?;
     let mut terms = vec![first];
@@ -249,42 +207,26 @@ fn expression(input: &mut Tokens<'_>) -> Parsed<Expr> {
     if or && opt(keyword("OR")).parse_next(input)?.is_none() {
         return Ok(terms.swap_remove(0));
     }
-    let rest: Vec<Expr> = cut_err(separated(
-        1..,
-        condition,
-        keyword(if or { "OR" } else { "AND" }),
-    ))
-    .parse_next(input)?;
+    let rest: Vec<Expr> =
+        cut_err(separated(1.., condition, keyword(if or { "OR" } else { "AND" })))
+            .parse_next(input)?;
     terms.extend(rest);
-    Ok(if or {
-        Expr::Or(terms)
-    } else {
-        Expr::And(terms)
-    })
+    Ok(if or { Expr::Or(terms) } else { Expr::And(terms) })
 }
 
 fn condition(input: &mut Tokens<'_>) -> Parsed<Expr> {
-    alt((
-        delimited(sign("("), cut_err(expression), cut_err(sign(")"))),
-        test.map(Expr::Test),
-    ))
-    .parse_next(input)
+    alt((delimited(sign("("), cut_err(expression), cut_err(sign(")"))), test.map(Expr::Test)))
+        .parse_next(input)
 }
 
 fn test(input: &mut Tokens<'_>) -> Parsed<Test> {
     let path = word.parse_next(input)?;
-    let not_in = (keyword("NOT"), cut_err(keyword("IN"))).map(|(not, _)| At {
-        at: not.at,
-        it: Op::NotIn,
-    });
+    let not_in =
+        (keyword("NOT"), cut_err(keyword("IN"))).map(|(not, _)| At { at: not.at, it: Op::NotIn });
     let op = cut_err(alt((token(operator), not_in))).parse_next(input)?;
     let with = if matches!(op.it, Op::In | Op::NotIn | Op::Includes | Op::Excludes) {
-        cut_err(delimited(
-            sign("("),
-            separated(1.., literal, sign(",")),
-            sign(")"),
-        ))
-        .parse_next(input)?
+        cut_err(delimited(sign("("), separated(1.., literal, sign(",")), sign(")")))
+            .parse_next(input)?
     } else {
         vec![cut_err(literal).parse_next(input)?]
     };
@@ -343,8 +285,5 @@ fn literal(input: &mut Tokens<'_>) -> Parsed<At<Literal>> {
     } else {
         None
     };
-    Ok(At {
-        at: found.at,
-        it: Literal::Named(name, count),
-    })
+    Ok(At { at: found.at, it: Literal::Named(name, count) })
 }

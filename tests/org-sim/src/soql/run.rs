@@ -72,18 +72,12 @@ impl Org {
 
     fn rows(&self, plan: &Plan, all: bool) -> Vec<u32> {
         let table = &self.tables[plan.place];
-        let bounds = plan
-            .filter
-            .as_ref()
-            .map_or(Bounds::NONE, |filter| filter.bounds());
+        let bounds = plan.filter.as_ref().map_or(Bounds::NONE, |filter| filter.bounds());
         let wanted = |row: &u32| {
             let state = &table.rows[*row as usize];
             !state.purged
                 && (all || !state.deleted)
-                && plan
-                    .filter
-                    .as_ref()
-                    .is_none_or(|filter| filter.holds(self, table, *row))
+                && plan.filter.as_ref().is_none_or(|filter| filter.holds(self, table, *row))
         };
         let order = wanted_order(table, plan);
         let most = plan.limit.saturating_add(plan.offset);
@@ -94,9 +88,7 @@ impl Org {
             let index = table.by_stamp();
             let ms = |row: &u32| table.rows[*row as usize].stamp.saturating_mul(1000);
             let from = index.partition_point(|row| ms(row) < bounds.stamps.start);
-            let to = index
-                .partition_point(|row| ms(row) < bounds.stamps.end)
-                .max(from);
+            let to = index.partition_point(|row| ms(row) < bounds.stamps.end).max(from);
             // Out of the order of stamps, the index helps only if it leaves most rows alone.
             (stamped || (to - from) * 4 < range.len()).then_some((index, from..to))
         } else {
@@ -136,24 +128,15 @@ impl Org {
         let mut keyed: Vec<(Vec<Value>, u32)> = rows
             .iter()
             .map(|row| {
-                (
-                    plan.order
-                        .iter()
-                        .map(|(path, ..)| path.value(self, table, *row))
-                        .collect(),
-                    *row,
-                )
+                (plan.order.iter().map(|(path, ..)| path.value(self, table, *row)).collect(), *row)
             })
             .collect();
         keyed.sort_by(|(a, one), (b, other)| {
             let pairs = a.iter().zip(b).zip(&plan.order);
             pairs
-                .fold(
-                    Ordering::Equal,
-                    |order, ((a, b), (path, descending, nulls_last))| {
-                        order.then_with(|| compare(path, a, b, *descending, *nulls_last))
-                    },
-                )
+                .fold(Ordering::Equal, |order, ((a, b), (path, descending, nulls_last))| {
+                    order.then_with(|| compare(path, a, b, *descending, *nulls_last))
+                })
                 .then(one.cmp(other))
         });
         rows.clear();
@@ -185,11 +168,8 @@ fn wanted_order(table: &Table, plan: &Plan) -> Found {
         Leaf::Field(index) if path.hops.is_empty() => Some(table.object().fields[index].make),
         _ => None,
     };
-    let terms: Vec<(Option<Make>, bool)> = plan
-        .order
-        .iter()
-        .map(|(path, descending, _)| (about(path), *descending))
-        .collect();
+    let terms: Vec<(Option<Make>, bool)> =
+        plan.order.iter().map(|(path, descending, _)| (about(path), *descending)).collect();
     match terms.as_slice() {
         [] | [(Some(Make::Id), false), ..] => Found::ById,
         [(Some(Make::Id), true), ..] => Found::ByIdBackward,

@@ -1,10 +1,5 @@
 //! What the suites share: an org with a fixed clock, and a client that has logged in.
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    missing_docs,
-    reason = "each suite uses its part"
-)]
+#![allow(clippy::unwrap_used, dead_code, missing_docs, reason = "each suite uses its part")]
 
 use std::sync::Once;
 
@@ -48,26 +43,15 @@ pub struct Env {
 impl Env {
     pub async fn start(config: SimConfig) -> Env {
         static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            rustls::crypto::ring::default_provider()
-                .install_default()
-                .unwrap()
-        });
+        PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
         let sim = Sim::start(config).await.unwrap();
         let http = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
             .unwrap();
-        let mut env = Env {
-            sim,
-            http,
-            token: String::new(),
-        };
-        env.token = env.credentials().await["access_token"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let mut env = Env { sim, http, token: String::new() };
+        env.token = env.credentials().await["access_token"].as_str().unwrap().to_owned();
         env.sim.clear_requests();
         env
     }
@@ -88,12 +72,7 @@ impl Env {
     }
 
     pub async fn post_token(&self, form: &[(&str, &str)]) -> Response {
-        self.http
-            .post(self.url("/services/oauth2/token"))
-            .form(form)
-            .send()
-            .await
-            .unwrap()
+        self.http.post(self.url("/services/oauth2/token")).form(form).send().await.unwrap()
     }
 
     pub async fn token_grant(&self, grant: &[(&str, &str)]) -> (u16, Value) {
@@ -102,14 +81,11 @@ impl Env {
     }
 
     pub async fn credentials(&self) -> Value {
-        self.token_grant(&[("grant_type", "client_credentials")])
-            .await
-            .1
+        self.token_grant(&[("grant_type", "client_credentials")]).await.1
     }
 
     pub async fn refresh(&self, token: &str) -> (u16, Value) {
-        self.token_grant(&[("grant_type", "refresh_token"), ("refresh_token", token)])
-            .await
+        self.token_grant(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 
     pub async fn authorize(&self, changes: &[(&str, &str)]) -> Response {
@@ -127,12 +103,7 @@ impl Env {
             query.retain(|(known, _)| known != name);
             query.push((name, value));
         }
-        self.http
-            .get(self.url("/services/oauth2/authorize"))
-            .query(&query)
-            .send()
-            .await
-            .unwrap()
+        self.http.get(self.url("/services/oauth2/authorize")).query(&query).send().await.unwrap()
     }
 
     pub async fn code(&self) -> String {
@@ -180,13 +151,8 @@ impl Env {
     }
 
     pub async fn control(&self, path: &str, body: Value) -> Value {
-        let answer = self
-            .http
-            .post(self.url(&format!("/__sim/{path}")))
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
+        let answer =
+            self.http.post(self.url(&format!("/__sim/{path}"))).json(&body).send().await.unwrap();
         let status = answer.status();
         let body: Value = answer.json().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {body}");
@@ -198,16 +164,11 @@ impl Env {
 pub fn param(answer: &Response, name: &str) -> Option<String> {
     let location = answer.headers().get("location")?.to_str().unwrap();
     let url = url::Url::parse(location).unwrap();
-    url.query_pairs()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 pub fn header<'a>(answer: &'a Response, name: &str) -> Option<&'a str> {
-    answer
-        .headers()
-        .get(name)
-        .map(|value| value.to_str().unwrap())
+    answer.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
 pub fn ids(page: &Value) -> Vec<String> {
@@ -220,10 +181,5 @@ pub fn ids(page: &Value) -> Vec<String> {
 }
 
 pub fn keys(value: &Value) -> Vec<&str> {
-    value
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect()
+    value.as_object().unwrap().keys().map(String::as_str).collect()
 }

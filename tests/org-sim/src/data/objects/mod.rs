@@ -29,9 +29,7 @@ pub static OBJECTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
 
 /// The position of an object, whatever the case of the name.
 pub fn find(name: &str) -> Option<usize> {
-    OBJECTS
-        .iter()
-        .position(|object| object.name.eq_ignore_ascii_case(name))
+    OBJECTS.iter().position(|object| object.name.eq_ignore_ascii_case(name))
 }
 
 const SOURCES: &[&str] = &[
@@ -66,26 +64,10 @@ const SALUTATIONS: &[&str] = &["Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx."];
 
 const RATINGS: &[&str] = &["Hot", "Warm", "Cold"];
 
-const GEOCODES: &[&str] = &[
-    "Address",
-    "NearAddress",
-    "Block",
-    "Street",
-    "Zip",
-    "City",
-    "State",
-];
+const GEOCODES: &[&str] = &["Address", "NearAddress", "Block", "Street", "Zip", "City", "State"];
 
-const LANGUAGES: &[&str] = &[
-    "English",
-    "Deutsch",
-    "Français",
-    "日本語",
-    "العربية",
-    "Ελληνικά",
-    "Русский",
-    "हिन्दी",
-];
+const LANGUAGES: &[&str] =
+    &["English", "Deutsch", "Français", "日本語", "العربية", "Ελληνικά", "Русский", "हिन्दी"];
 
 fn object(
     name: &'static str,
@@ -94,22 +76,15 @@ fn object(
     prefix: &'static str,
     own: Vec<Field>,
 ) -> Object {
-    let mut fields = vec![
-        id(),
-        Field::new("IsDeleted", "Deleted", K::Bool, M::Deleted).read_only(),
-    ];
+    let mut fields =
+        vec![id(), Field::new("IsDeleted", "Deleted", K::Bool, M::Deleted).read_only()];
     fields.extend(own);
     fields.extend([
         created(),
         created_by(),
-        Field::new(
-            "LastModifiedDate",
-            "Last Modified Date",
-            K::DateTime,
-            M::Modified,
-        )
-        .required()
-        .read_only(),
+        Field::new("LastModifiedDate", "Last Modified Date", K::DateTime, M::Modified)
+            .required()
+            .read_only(),
         lookup(
             "LastModifiedById",
             "Last Modified By ID",
@@ -123,16 +98,7 @@ fn object(
             .required()
             .read_only(),
     ]);
-    Object {
-        name,
-        label,
-        plural,
-        prefix,
-        fields,
-        replicateable: true,
-        writable: true,
-        usual: 0,
-    }
+    Object { name, label, plural, prefix, fields, replicateable: true, writable: true, usual: 0 }
 }
 
 fn id() -> Field {
@@ -140,32 +106,17 @@ fn id() -> Field {
 }
 
 fn created() -> Field {
-    Field::new("CreatedDate", "Created Date", K::DateTime, M::Created)
+    Field::new("CreatedDate", "Created Date", K::DateTime, M::Created).required().read_only()
+}
+
+fn created_by() -> Field {
+    lookup("CreatedById", "Created By ID", &["User"], "CreatedBy", M::Parent("User", 0))
         .required()
         .read_only()
 }
 
-fn created_by() -> Field {
-    lookup(
-        "CreatedById",
-        "Created By ID",
-        &["User"],
-        "CreatedBy",
-        M::Parent("User", 0),
-    )
-    .required()
-    .read_only()
-}
-
 fn owner() -> Field {
-    lookup(
-        "OwnerId",
-        "Owner ID",
-        &["User"],
-        "Owner",
-        M::Parent("User", 0),
-    )
-    .required()
+    lookup("OwnerId", "Owner ID", &["User"], "Owner", M::Parent("User", 0)).required()
 }
 
 fn lookup(
@@ -200,27 +151,12 @@ fn pick(
 }
 
 fn description(null: u8) -> Field {
-    Field::new(
-        "Description",
-        "Description",
-        K::Long(32_000),
-        M::Prose(null),
-    )
+    Field::new("Description", "Description", K::Long(32_000), M::Prose(null))
 }
 
 /// A compound address and its parts; the names are `[compound, street, city, state, postal code, country, latitude, longitude, accuracy]`.
 fn address(names: [&'static str; 9]) -> [Field; 9] {
-    let [
-        whole,
-        street,
-        city,
-        state,
-        postal,
-        country,
-        latitude,
-        longitude,
-        accuracy,
-    ] = names;
+    let [whole, street, city, state, postal, country, latitude, longitude, accuracy] = names;
     [
         Field::new(street, "Street", K::Area(255), M::Street).part_of(whole),
         text(city, "City", 40, M::City).part_of(whole),
@@ -236,20 +172,9 @@ fn address(names: [&'static str; 9]) -> [Field; 9] {
 
 fn person() -> Vec<Field> {
     vec![
-        text("LastName", "Last Name", 80, M::Last)
-            .required()
-            .part_of("Name"),
+        text("LastName", "Last Name", 80, M::Last).required().part_of("Name"),
         text("FirstName", "First Name", 40, M::First).part_of("Name"),
-        Field::new(
-            "Salutation",
-            "Salutation",
-            K::Pick(SALUTATIONS),
-            M::Pick(30),
-        )
-        .part_of("Name"),
-        text("Name", "Full Name", 121, M::FullName)
-            .required()
-            .read_only()
-            .naming(),
+        Field::new("Salutation", "Salutation", K::Pick(SALUTATIONS), M::Pick(30)).part_of("Name"),
+        text("Name", "Full Name", 121, M::FullName).required().read_only().naming(),
     ]
 }

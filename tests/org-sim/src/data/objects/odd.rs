@@ -12,24 +12,13 @@ pub(super) fn account_history() -> Object {
         fields: vec![
             id(),
             Field::new("IsDeleted", "Deleted", K::Bool, M::Deleted).read_only(),
-            lookup(
-                "AccountId",
-                "Account ID",
-                &["Account"],
-                "Account",
-                M::Parent("Account", 0),
-            )
-            .read_only(),
+            lookup("AccountId", "Account ID", &["Account"], "Account", M::Parent("Account", 0))
+                .read_only(),
             created_by(),
             created(),
-            pick(
-                "Field",
-                "Changed Field",
-                &["Name", "Phone", "Industry", "Rating", "created"],
-                0,
-            )
-            .required()
-            .read_only(),
+            pick("Field", "Changed Field", &["Name", "Phone", "Industry", "Rating", "created"], 0)
+                .required()
+                .read_only(),
             pick("DataType", "Datatype", &["Text", "Phone", "Picklist"], 0).read_only(),
             text("OldValue", "Old Value", 255, M::Subject(40)).read_only(),
             text("NewValue", "New Value", 255, M::Subject(10)).read_only(),
@@ -52,9 +41,7 @@ pub(super) fn login_history() -> Object {
             lookup("UserId", "User ID", &["User"], "User", M::Parent("User", 0))
                 .required()
                 .read_only(),
-            Field::new("LoginTime", "Login Time", K::DateTime, M::Created)
-                .required()
-                .read_only(),
+            Field::new("LoginTime", "Login Time", K::DateTime, M::Created).required().read_only(),
             pick(
                 "LoginType",
                 "Login Type",
@@ -75,12 +62,7 @@ pub(super) fn login_history() -> Object {
                 "Browser",
                 "Browser",
                 64,
-                M::Listed(&[
-                    "Chrome 126",
-                    "Firefox 128",
-                    "Java (Salesforce.com)",
-                    "Unknown",
-                ]),
+                M::Listed(&["Chrome 126", "Firefox 128", "Java (Salesforce.com)", "Unknown"]),
             )
             .read_only(),
             text(
@@ -90,13 +72,8 @@ pub(super) fn login_history() -> Object {
                 M::Listed(&["Windows 11", "Mac OSX", "Linux", "Unknown"]),
             )
             .read_only(),
-            text(
-                "Status",
-                "Status",
-                128,
-                M::Listed(&["Success", "Success", "Invalid Password"]),
-            )
-            .read_only(),
+            text("Status", "Status", 128, M::Listed(&["Success", "Success", "Invalid Password"]))
+                .read_only(),
         ],
         replicateable: false,
         writable: false,
@@ -113,18 +90,11 @@ pub(super) fn supplier() -> Object {
         prefix: "x01",
         fields: vec![
             id(),
-            text("ExternalId", "External ID", 255, M::Code("SUP"))
-                .required()
-                .external(),
+            text("ExternalId", "External ID", 255, M::Code("SUP")).required().external(),
             Field::new("DisplayUrl", "Display URL", K::Url, M::Website(0)),
             text("Name__c", "Name", 255, M::Company),
             text("City__c", "City", 80, M::City),
-            Field::new(
-                "Rating__c",
-                "Rating",
-                K::Double(3, 1),
-                M::Number(0, 50, 1, 20),
-            ),
+            Field::new("Rating__c", "Rating", K::Double(3, 1), M::Number(0, 50, 1, 20)),
             flag("Approved__c", "Approved", 70),
         ],
         replicateable: false,

@@ -4,21 +4,9 @@ use super::*;
 
 pub(super) fn contact() -> Object {
     let mut fields = vec![
-        lookup(
-            "MasterRecordId",
-            "Master Record ID",
-            &["Contact"],
-            "MasterRecord",
-            M::Nothing,
-        )
-        .read_only(),
-        lookup(
-            "AccountId",
-            "Account ID",
-            &["Account"],
-            "Account",
-            M::Parent("Account", 6),
-        ),
+        lookup("MasterRecordId", "Master Record ID", &["Contact"], "MasterRecord", M::Nothing)
+            .read_only(),
+        lookup("AccountId", "Account ID", &["Account"], "Account", M::Parent("Account", 6)),
     ];
     fields.extend(person());
     fields.extend(address([
@@ -37,13 +25,7 @@ pub(super) fn contact() -> Object {
         phone("Fax", "Business Fax", 70),
         phone("MobilePhone", "Mobile Phone", 25),
         phone("HomePhone", "Home Phone", 60),
-        lookup(
-            "ReportsToId",
-            "Reports To ID",
-            &["Contact"],
-            "ReportsTo",
-            M::Parent("Contact", 70),
-        ),
+        lookup("ReportsToId", "Reports To ID", &["Contact"], "ReportsTo", M::Parent("Contact", 70)),
         Field::new("Email", "Email", K::Email, M::Email),
         text("Title", "Title", 128, M::Title(10)),
         text("Department", "Department", 80, M::Department(25)),
@@ -53,44 +35,13 @@ pub(super) fn contact() -> Object {
         owner(),
         flag("HasOptedOutOfEmail", "Email Opt Out", 11),
         flag("DoNotCall", "Do Not Call", 7),
-        Field::new(
-            "LastActivityDate",
-            "Last Activity",
-            K::Date,
-            M::Day(-200, 0, 40),
-        )
-        .read_only(),
-        text(
-            "EmailBouncedReason",
-            "Email Bounced Reason",
-            255,
-            M::Nothing,
-        ),
-        Field::new(
-            "EmailBouncedDate",
-            "Email Bounced Date",
-            K::DateTime,
-            M::Nothing,
-        ),
+        Field::new("LastActivityDate", "Last Activity", K::Date, M::Day(-200, 0, 40)).read_only(),
+        text("EmailBouncedReason", "Email Bounced Reason", 255, M::Nothing),
+        Field::new("EmailBouncedDate", "Email Bounced Date", K::DateTime, M::Nothing),
         flag("IsEmailBounced", "Is Email Bounced", 0).read_only(),
-        pick(
-            "Level__c",
-            "Level",
-            &["Secondary", "Tertiary", "Primary"],
-            35,
-        ),
-        Field::new(
-            "Languages__c",
-            "Languages",
-            K::Multi(LANGUAGES),
-            M::Multi(30),
-        ),
-        Field::new(
-            "Score__c",
-            "Score",
-            K::Double(8, 2),
-            M::Number(0, 10_000, 2, 15),
-        ),
+        pick("Level__c", "Level", &["Secondary", "Tertiary", "Primary"], 35),
+        Field::new("Languages__c", "Languages", K::Multi(LANGUAGES), M::Multi(30)),
+        Field::new("Score__c", "Score", K::Double(8, 2), M::Number(0, 10_000, 2, 15)),
         text("External_Ref__c", "External reference", 40, M::Code("CRM")).external(),
         flag("Newsletter__c", "Newsletter", 45),
     ]);
@@ -141,20 +92,9 @@ pub(super) fn lead() -> Object {
             K::Currency(18, 0),
             M::Number(10_000, 50_000_000, 0, 50),
         ),
-        Field::new(
-            "NumberOfEmployees",
-            "Employees",
-            K::Int,
-            M::Whole(1, 5_000, 40),
-        ),
-        lookup(
-            "OwnerId",
-            "Owner ID",
-            &["Group", "User"],
-            "Owner",
-            M::Either("User", "Group", 0),
-        )
-        .required(),
+        Field::new("NumberOfEmployees", "Employees", K::Int, M::Whole(1, 5_000, 40)),
+        lookup("OwnerId", "Owner ID", &["Group", "User"], "Owner", M::Either("User", "Group", 0))
+            .required(),
         flag("HasOptedOutOfEmail", "Email Opt Out", 9),
         flag("IsConverted", "Converted", 0).read_only(),
         flag("IsUnreadByOwner", "Unread By Owner", 30),
@@ -170,11 +110,7 @@ pub(super) fn lead() -> Object {
 
 pub(super) fn user() -> Object {
     let mut fields = vec![text("Username", "Username", 80, M::Username).required()];
-    fields.extend(
-        person()
-            .into_iter()
-            .filter(|field| field.name != "Salutation"),
-    );
+    fields.extend(person().into_iter().filter(|field| field.name != "Salutation"));
     fields.extend([
         text("CompanyName", "Company Name", 80, M::Company),
         text("Department", "Department", 80, M::Department(20)),
@@ -185,38 +121,15 @@ pub(super) fn user() -> Object {
         pick(
             "TimeZoneSidKey",
             "Time Zone",
-            &[
-                "Europe/London",
-                "America/Los_Angeles",
-                "Asia/Tokyo",
-                "Europe/Berlin",
-            ],
+            &["Europe/London", "America/Los_Angeles", "Asia/Tokyo", "Europe/Berlin"],
             0,
         )
         .required(),
         pick("UserType", "User Type", &["Standard"], 0).required(),
-        lookup(
-            "ProfileId",
-            "Profile ID",
-            &["Profile"],
-            "Profile",
-            M::Parent("Profile", 0),
-        )
-        .required(),
-        lookup(
-            "ManagerId",
-            "Manager ID",
-            &["User"],
-            "Manager",
-            M::Parent("User", 30),
-        ),
-        Field::new(
-            "LastLoginDate",
-            "Last Login",
-            K::DateTime,
-            M::Moment(-30, 0, 10),
-        )
-        .read_only(),
+        lookup("ProfileId", "Profile ID", &["Profile"], "Profile", M::Parent("Profile", 0))
+            .required(),
+        lookup("ManagerId", "Manager ID", &["User"], "Manager", M::Parent("User", 30)),
+        Field::new("LastLoginDate", "Last Login", K::DateTime, M::Moment(-30, 0, 10)).read_only(),
     ]);
     let mut object = object("User", "User", "Users", "005", fields);
     object.fields.retain(|field| field.name != "IsDeleted");
