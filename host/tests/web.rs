@@ -93,7 +93,10 @@ impl Env {
         // The last run was a moment ago, so that nothing is due by itself.
         let jobs = config.syncs.iter().map(|sync| {
             let run = run(&store, sync.name.as_str());
-            Job::new(sync, Some(&store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap()))
+            Job::new(
+                sync,
+                Some(&store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap()),
+            )
         });
         let pauses = Arc::new(Pauses(store.clone()));
         let scheduler =
@@ -114,7 +117,18 @@ impl Env {
         let stop = stopping.clone();
         let serving = tokio::spawn(async move { listener.serve(parts, stop).await.unwrap() });
         let client = Client::new(address, token.map(Into::into));
-        Self { _folder: folder, store, reader, scheduler, ran, bus, address, client, stopping, serving }
+        Self {
+            _folder: folder,
+            store,
+            reader,
+            scheduler,
+            ran,
+            bus,
+            address,
+            client,
+            stopping,
+            serving,
+        }
     }
 
     async fn problem(&self, path: &str, parameters: &[(&str, String)]) -> Problem {
@@ -127,7 +141,8 @@ impl Env {
     /// Sends these lines as they are; the status and the whole answer.
     async fn raw(&self, lines: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{}\r\nConnection: close\r\n\r\n", lines.trim().replace('\n', "\r\n"));
+        let request =
+            format!("{}\r\nConnection: close\r\n\r\n", lines.trim().replace('\n', "\r\n"));
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -197,8 +212,17 @@ fn imported(store: &Store) -> Run {
     };
     let cursor = Cursor::default();
     let (id, keep_raw) = (run.id, true);
-    let commit =
-        Commit { run: id, sync: &sync, batch: &batch, known, outcomes, cursor, page, calls: 1, keep_raw };
+    let commit = Commit {
+        run: id,
+        sync: &sync,
+        batch: &batch,
+        known,
+        outcomes,
+        cursor,
+        page,
+        calls: 1,
+        keep_raw,
+    };
     store.commit(commit).unwrap();
     store.end_run(id, Ending::SucceededWithFailures, Stamp::now(), |_| ()).unwrap()
 }
@@ -214,7 +238,10 @@ async fn says_what_the_store_says() {
     let sync = SyncName::new("Contact").unwrap();
     let get = async |path: String| env.client.get::<Value>(&path, &[]).await.unwrap();
 
-    assert_eq!(get(format!("/api/v1/runs/{}", run.id)).await, json(&env.reader.run(run.id).unwrap()));
+    assert_eq!(
+        get(format!("/api/v1/runs/{}", run.id)).await,
+        json(&env.reader.run(run.id).unwrap())
+    );
     let pages = get(format!("/api/v1/runs/{}/pages", run.id)).await;
     assert_eq!(pages, json(&env.reader.pages(run.id, None, None).unwrap()));
     assert_eq!(pages["pages"][0]["counts"]["failed"], 1);
@@ -226,7 +253,8 @@ async fn says_what_the_store_says() {
 
     let records = get(format!("/api/v1/syncs/{sync}/records")).await;
     assert_eq!(records, json(&env.reader.records(&sync, None, None).unwrap()));
-    let states = records["records"].as_array().unwrap().iter().map(|r| r["outcome"]["state"].clone());
+    let states =
+        records["records"].as_array().unwrap().iter().map(|r| r["outcome"]["state"].clone());
     assert_eq!(states.collect::<Vec<_>>(), ["mapped", "skipped", "failed"]);
     let one = get(format!("/api/v1/syncs/{sync}/records/0034C00000VaYfKQAV")).await;
     assert_eq!(one["outputs"][0]["body"]["n"].to_string(), "10046.0");
@@ -239,7 +267,10 @@ async fn says_what_the_store_says() {
     assert!(after.changes.is_empty() && after.next == 1);
 
     let syncs = get("/api/v1/syncs".to_owned()).await;
-    assert_eq!((&syncs["syncs"][0]["records"], &syncs["syncs"][0]["outputs"]), (&3.into(), &1.into()));
+    assert_eq!(
+        (&syncs["syncs"][0]["records"], &syncs["syncs"][0]["outputs"]),
+        (&3.into(), &1.into())
+    );
     assert_eq!(syncs["syncs"][1]["enabled"], false);
     let limits = get("/api/v1/limits".to_owned()).await;
     assert_eq!((&limits["counted"], &limits["reading"]), (&0.into(), &Value::Null));
@@ -292,7 +323,9 @@ async fn problems_say_what_to_do() {
     ] {
         let problem = env.problem(path, &parameters).await;
         assert_eq!((problem.status, problem.code.as_str()), (status, code), "{path}");
-        assert!(!problem.title.is_empty() && !problem.detail.is_empty() && !problem.cure.is_empty());
+        assert!(
+            !problem.title.is_empty() && !problem.detail.is_empty() && !problem.cure.is_empty()
+        );
     }
     let (status, answer) = env.raw("GET /api/v1/runs/99 HTTP/1.1\nHost: localhost").await;
     assert_eq!(status, 404);
@@ -310,7 +343,8 @@ async fn actions_go_through_the_schedule() {
     assert_eq!(*env.ran.0.lock().unwrap(), [sync.clone()]);
     post("/api/v1/syncs/Contact/pause").await.unwrap();
     assert!(env.store.sync_paused(&sync).unwrap());
-    let code = |answer: Result<view::Accepted, client::Error>| answer.unwrap_err().code().to_owned();
+    let code =
+        |answer: Result<view::Accepted, client::Error>| answer.unwrap_err().code().to_owned();
     assert_eq!(code(post("/api/v1/syncs/Contact/run").await), "sync.paused");
     post("/api/v1/syncs/Contact/resume").await.unwrap();
     assert!(!env.store.sync_paused(&sync).unwrap());
@@ -329,9 +363,24 @@ async fn other_sites_stay_out() {
         (format!("GET /api/v1/runs HTTP/1.1\nHost: {own}"), 200),
         ("GET /api/v1/runs HTTP/1.1\nHost: evil.example".to_owned(), 421),
         (format!("GET / HTTP/1.1\nHost: evil.example:{}", own.port()), 421),
-        (format!("POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: http://evil.example\nContent-Length: 0"), 403),
-        (format!("POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: null\nContent-Length: 0"), 403),
-        (format!("POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: http://{own}\nContent-Length: 0"), 202),
+        (
+            format!(
+                "POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: http://evil.example\nContent-Length: 0"
+            ),
+            403,
+        ),
+        (
+            format!(
+                "POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: null\nContent-Length: 0"
+            ),
+            403,
+        ),
+        (
+            format!(
+                "POST /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}\nOrigin: http://{own}\nContent-Length: 0"
+            ),
+            202,
+        ),
     ] {
         assert_eq!(env.raw(&lines).await.0, wanted, "{lines}");
     }

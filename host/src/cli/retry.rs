@@ -19,7 +19,13 @@ pub struct Args {
 /// Retries.
 pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let out = Out::new(globals);
-    let app = open(globals.load()?).await?;
+    let config = globals.load()?;
+    if sync::host(&config).await?.is_some() {
+        let what = "the host process holds the store, and retries are made where it is held";
+        return Err(Failure::new("store.locked", what)
+            .cure("stop `kilofold serve`, retry, and start it again"));
+    }
+    let app = open(config).await?;
     let progress = Progress::start(&app.bus);
     let retried = app.retry(RunId(args.run)).await;
     progress.finish().await;

@@ -8,18 +8,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::out::Out;
 use super::progress::Progress;
-use super::sheet::Look;
-use super::source::client;
+use super::sheet::{Cell, Column, Paint, Sheet};
+use super::source::{Source, client};
 use super::{Failure, Globals, import, imports, open, serve};
 use crate::app;
 use crate::config::Config;
 use crate::error::Exit;
 use crate::model::{Ending, Run, RunId, Stamp, SyncName, Trigger};
+use crate::web::text::{about, count};
 use crate::web::{Client, client, reader, view};
 
 /// Starts, pauses or resumes a sync.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Lists the syncs, how they stand and when they run next
+    List,
     /// Runs syncs now: in the host when one runs, else here with a progress bar
     Now {
         /// The syncs' names; none: all that are enabled
@@ -54,6 +57,7 @@ pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> 
     let out = Out::new(globals);
     let config = globals.load()?;
     match command {
+        Command::List => list(globals, &out).await,
         Command::Now { names, no_wait } => {
             let names = chosen(&config, names)?;
             match host(&config).await? {
@@ -64,6 +68,51 @@ pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> 
         Command::Pause { name } => set(&config, name, true, &out).await,
         Command::Resume { name } => set(&config, name, false, &out).await,
     }
+}
+
+async fn list(globals: &Globals, out: &Out) -> Result<Exit, Failure> {
+    let source = Source::open(globals).await?;
+    let found = source.syncs().await?;
+    if out.json {
+        out.value(&found)?;
+        return Ok(Exit::Done);
+    }
+    let mut sheet = Sheet::new(&[
+        Column::giving("sync"),
+        Column::giving("object"),
+        Column::giving("plugin"),
+        Column::text("schedule"),
+        Column::text("state"),
+        Column::number("next"),
+        Column::number("records"),
+        Column::number("outputs"),
+    ]);
+    let now = Stamp::now();
+    for sync in &found.syncs {
+        let state = match (sync.enabled, sync.paused, sync.running, &sync.last) {
+            (_, _, Some(_), _) => Cell::new("running", Paint::Live),
+            (false, ..) => Cell::new("off", Paint::Dim),
+            (_, true, ..) => Cell::new("paused", Paint::Wait),
+            (.., Some(run)) => Cell::outcome(run),
+            (.., None) => Cell::new("new", Paint::Plain),
+        };
+        let next = sync.next.map_or("-".to_owned(), |at| match at.since(now) {
+            Duration::ZERO => "now".to_owned(),
+            wait => about(wait),
+        });
+        sheet.row(vec![
+            sync.name.as_str().into(),
+            sync.object.as_str().into(),
+            sync.plugin.as_str().into(),
+            sync.schedule.as_str().into(),
+            state,
+            next.into(),
+            count(sync.records).into(),
+            count(sync.outputs).into(),
+        ]);
+    }
+    out.sheet(&sheet, "No sync is configured.")?;
+    Ok(Exit::Done)
 }
 
 fn chosen(config: &Config, names: &[SyncName]) -> Result<Vec<SyncName>, Failure> {
@@ -167,8 +216,7 @@ pub fn told(runs: &[Run], out: &Out) -> Result<Exit, Failure> {
     if out.json {
         out.value(&runs)?;
     } else {
-        let look = Look { ..out.look };
-        out.sheet(&imports::sheet(runs, Stamp::now(), &look), "Nothing was to be run.")?;
+        out.sheet(&imports::sheet(runs, Stamp::now(), &out.look), "Nothing was to be run.")?;
         for run in runs {
             if let Some(why) = import::why(run) {
                 out.line(&format!("run {} of {}: {why}", run.id, run.sync))?;

@@ -444,7 +444,7 @@ pub(super) const ALL: &[Explained] = &[
         "sync.unknown",
         "there is no such sync",
         "The configuration has no [[sync]] of that name.",
-        "list the syncs with `kilofold check --offline`",
+        "list the syncs with `kilofold sync list`",
     ),
     of(
         "usage.code",

@@ -89,11 +89,16 @@ pub fn all() -> impl Iterator<Item = Explained> {
     }))
 }
 
-/// Codes that have something of this word in them, for 'did you mean'.
+/// Codes that are like this word, the likest first, for 'did you mean'.
 pub fn similar(word: &str) -> Vec<&'static str> {
     let word = word.to_ascii_lowercase();
     let parts: Vec<&str> = word.split(['.', '-', '_', ' ']).filter(|part| part.len() > 2).collect();
-    all().map(|known| known.code).filter(|code| parts.iter().any(|p| code.contains(p))).collect()
+    let likeness = |code: &str| parts.iter().filter(|part| code.contains(**part)).count();
+    let mut codes: Vec<_> =
+        all().map(|known| known.code).filter(|code| likeness(code) > 0).collect();
+    codes.sort_by_key(|code| std::cmp::Reverse(likeness(code)));
+    codes.truncate(5);
+    codes
 }
 
 #[cfg(test)]
@@ -149,6 +154,12 @@ mod tests {
     fn finds_codes_in_source() {
         let source = "fn code(&self) -> &str {\n        \"a.b\"\n    }\n \"no.code\" Failure::new(\"c.d-e\", x)";
         assert_eq!(given(source), ["a.b", "c.d-e"]);
+    }
+
+    #[test]
+    fn the_likest_code_comes_first() {
+        assert_eq!(similar("store.lock").first(), Some(&"store.locked"));
+        assert!(similar("xyz").is_empty());
     }
 
     #[test]
