@@ -27,16 +27,24 @@ pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
         bus: app.bus.clone(),
         token,
     };
-    let serving = tokio::spawn(listener.serve(parts, closing.clone()));
+    let mut serving = tokio::spawn(listener.serve(parts, closing.clone()));
     app.bus.emit(Event::HostStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: Some(format!("http://{address}")),
     });
-    stopping.cancelled().await;
+    let mut ended = None;
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        // A host that nobody can ask is stopped, not left to run unseen.
+        served = &mut serving => ended = Some(served),
+    }
     scheduler.stop().await;
     closing.cancel();
     // The API answers until the batch in hand is durable: who asks sees the end of it.
-    let served = serving.await;
+    let served = match ended {
+        Some(served) => served,
+        None => serving.await,
+    };
     watch.abort();
     match served {
         Ok(result) => result?,

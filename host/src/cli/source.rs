@@ -171,7 +171,7 @@ impl Source {
     /// What is known of the org's API calls.
     pub async fn limits(&self) -> Result<view::Limits, Failure> {
         match self {
-            Self::Store(reader) => Ok(reader.limits()?),
+            Self::Store(reader) => Ok(reader.limits(None)?),
             Self::Api(client) => Ok(client.get("/api/v1/limits", &[]).await?),
         }
     }

@@ -52,6 +52,9 @@ const AT_ONCE: usize = 4;
 /// How often the host is asked whether a run has ended.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// How often in a row a sync may be found idle before its run is given up.
+const PATIENCE: u32 = 10;
+
 /// Does it.
 pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> {
     let out = Out::new(globals);
@@ -200,12 +203,24 @@ async fn newest(client: &Client, name: &SyncName) -> Result<Option<Run>, Failure
 
 /// Waits for the end of the first run after `before`.
 async fn ended(client: &Client, name: &SyncName, before: RunId) -> Result<Run, Failure> {
+    let mut idle = 0;
     loop {
         if let Some(run) = newest(client, name).await?
             && run.id > before
             && run.ended.is_some()
         {
             return Ok(run);
+        }
+        let syncs: view::Syncs = client.get("/api/v1/syncs", &[]).await?;
+        let state = syncs.syncs.iter().find(|sync| sync.name == *name);
+        let busy = |state: &str| state == "running" || state == "due";
+        if state.and_then(|sync| sync.state.as_deref()).is_some_and(busy) {
+            idle = 0;
+        } else if idle < PATIENCE {
+            idle += 1;
+        } else {
+            let what = format!("the host took the wish to run {name}, but shows no run of it");
+            return Err(Failure::new("run.lost", what));
         }
         tokio::time::sleep(PAUSE).await;
     }

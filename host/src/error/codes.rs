@@ -321,6 +321,12 @@ pub(super) const ALL: &[Explained] = &[
         "nothing; the next run goes on there",
     ),
     of(
+        "run.lost",
+        "the run does not show",
+        "The host took the wish, but no run came of it: it could not be stored, or the sync was paused meanwhile.",
+        "see the log of `kilofold serve`",
+    ),
+    of(
         "run.panic",
         "kilofold itself failed",
         "A piece of kilofold ended with a panic.",

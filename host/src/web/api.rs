@@ -181,7 +181,8 @@ async fn feed(
 }
 
 async fn limits(State(shared): State<Shared>) -> Answer<view::Limits> {
-    read(&shared, Reader::limits).await.map(Json)
+    let live = shared.org.gate().usage();
+    read(&shared, move |reader| reader.limits(live)).await.map(Json)
 }
 
 fn connections(State(shared): State<Shared>) -> Ready<Json<view::Connections>> {

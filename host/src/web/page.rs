@@ -26,12 +26,13 @@ pub(super) async fn imports(
     Query(from): Query<From>,
 ) -> Result<Response, Problem> {
     let live = api::status(&shared).await?;
+    let usage = shared.org.gate().usage();
     let (syncs, runs, limits, org) = api::read(&shared, move |reader| {
         let org = reader.config().org.login.host_str().unwrap_or_default().to_owned();
         Ok((
             reader.syncs(&live)?,
             reader.runs(None, from.before, Some(100))?,
-            reader.limits()?,
+            reader.limits(usage)?,
             org,
         ))
     })

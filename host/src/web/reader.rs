@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::view;
 use crate::config::{Allowance, Config, PluginRef};
-use crate::model::{ConnectionName, Purpose, RecordId, Run, RunId, Stamp, SyncName};
+use crate::model::{ConnectionName, Purpose, RecordId, Run, RunId, Stamp, SyncName, Usage};
 use crate::schedule::{State, SyncStatus};
 use crate::store::{self, Store};
 
@@ -192,6 +192,7 @@ impl Reader {
                 plugin: plugin(&sync.plugin),
                 schedule: sync.schedule.to_string(),
                 enabled: sync.enabled,
+                state: status.map(|status| doing(&status.state).to_owned()),
                 paused: self.store.sync_paused(&sync.name)?,
                 running: status.and_then(|status| match status.state {
                     State::Running { run, .. } => run,
@@ -207,8 +208,8 @@ impl Reader {
         Ok(view::Syncs { syncs })
     }
 
-    /// What is known of the org's API calls: the newest reading that a run kept, and the journal.
-    pub fn limits(&self) -> Result<view::Limits, Error> {
+    /// What is known of the org's API calls: the newest reading (`live`, or what a run kept), and the journal.
+    pub fn limits(&self, live: Option<Usage>) -> Result<view::Limits, Error> {
         let since = Stamp::now().minus(Duration::from_secs(24 * 3600));
         let mut sums: BTreeMap<(ConnectionName, Option<SyncName>, Purpose), u64> = BTreeMap::new();
         for (_, call) in self.store.journal_since(since)? {
@@ -225,10 +226,11 @@ impl Reader {
                 calls,
             })
             .collect();
-        let runs = self.runs(None, None, Some(LIMIT))?.runs;
+        let runs = self.runs(None, None, Some(USUAL))?.runs;
         let reading = runs
             .iter()
             .filter_map(|run| run.quota_after.or(run.quota_before))
+            .chain(live)
             .max_by_key(|usage| usage.at);
         let quota = &self.config.quota;
         Ok(view::Limits {
@@ -255,6 +257,17 @@ pub fn plugin(plugin: &PluginRef) -> String {
     match plugin {
         PluginRef::Stock(name) => name.clone(),
         PluginRef::File(path) => path.display().to_string(),
+    }
+}
+
+fn doing(state: &State) -> &'static str {
+    match state {
+        State::Idle => "idle",
+        State::Due => "due",
+        State::Running { .. } => "running",
+        State::Paused => "paused",
+        State::LimitPaused { .. } => "limit-paused",
+        State::Disabled => "disabled",
     }
 }
 

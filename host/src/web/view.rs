@@ -169,6 +169,8 @@ pub struct Sync {
     pub schedule: String,
     /// Whether the configuration has it on.
     pub enabled: bool,
+    /// What the host is doing with it: idle, due, running, paused, limit-paused or disabled; none when no host serves.
+    pub state: Option<String>,
     /// Whether a person paused it.
     pub paused: bool,
     /// The run in hand, when the host is serving and one is.
