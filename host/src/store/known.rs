@@ -22,8 +22,8 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether record `i` is stored just as it came now, and its last outcome stands. A failure does not stand: such a
-    /// record is mapped again whenever it comes.
+    /// Whether record `i` is stored just as it came now, so that its last outcome stands. A failure stands too: windows
+    /// overlap, and what failed once would be told again by every run until somebody retries it.
     pub fn unchanged(&self, i: usize) -> bool {
         self.unchanged.get(i).copied().unwrap_or(false)
     }
@@ -58,7 +58,6 @@ impl Store {
                     entry.stamp == record.stamp
                         && entry.digest == *digest
                         && entry.deleted == record.deleted
-                        && !matches!(entry.state, State::Failed(_))
                 })
             })
             .collect();
