@@ -407,3 +407,56 @@ fn runs_and_small_things() {
     assert_eq!(store.recover().unwrap().len(), 9);
     assert_eq!(store.syncs(), [a, b]);
 }
+
+#[test]
+fn records_that_come_in_any_order_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let sync = name("S");
+    let store = Store::open(folder.path(), &Options::default()).unwrap();
+    let run = begin(&store, &sync);
+    let mut wanted: BTreeMap<RecordId, String> = BTreeMap::new();
+    let mut seed = 7u32;
+    let mut random = |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % below
+    };
+    for nth in 0..80 {
+        // Now a few records from anywhere, now a stretch of neighbours; some come twice in a batch.
+        let (from, width) = if nth % 2 == 0 { (0, 4000) } else { (random(4000), 60) };
+        let records: Vec<_> = (0..random(70))
+            .map(|at| (id(from + random(width)), nth, false, format!("{{\"{nth}\":{at}}}")))
+            .collect();
+        let batch = batch(&records);
+        let known = store.known(&sync, &batch).unwrap();
+        for (i, (id, ..)) in records.iter().enumerate() {
+            assert_eq!(known.is_stored(i), wanted.contains_key(id), "{id} in batch {nth}");
+        }
+        let outcomes = records
+            .iter()
+            .map(|(id, _, _, raw)| mapped(&[output("k", id.as_str(), raw)]))
+            .collect();
+        let done = commit(&store, run, &sync, &batch, outcomes, cursor(nth));
+        assert_eq!(done.counts.mapped, records.len() as u64);
+        wanted.extend(records.into_iter().map(|(id, _, _, raw)| (id, raw)));
+    }
+    let mut found = Vec::new();
+    while let Some(last) = {
+        let more = store.records(&sync, found.last().map(|view: &RecordView| view.id), 37).unwrap();
+        let last = more.last().map(|view| view.id);
+        found.extend(more);
+        last
+    } {
+        assert_eq!(found.last().map(|view| view.id), Some(last));
+    }
+    let found: BTreeMap<RecordId, String> = found
+        .into_iter()
+        .map(|view| {
+            assert_eq!(view.raw.as_deref(), Some(view.outputs[0].body.as_str()));
+            (view.id, view.outputs[0].body.clone())
+        })
+        .collect();
+    assert_eq!(found, wanted);
+    assert_eq!(store.counts(&sync).unwrap().records, wanted.len() as u64);
+    let groups = layout::Space::Record.walk(&store.0.disk).count();
+    assert!(groups < wanted.len() / 6, "{groups} groups of {} records", wanted.len());
+}

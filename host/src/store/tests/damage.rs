@@ -81,7 +81,7 @@ fn a_flipped_bit_is_named() {
     named(store.records(&sync, None, 10).unwrap_err(), "records");
     let raw = batch(&[(id(0), 1, false, "{}".to_owned())]);
     named(store.known(&sync, &raw).unwrap_err(), "records");
-    assert!(store.record(&sync, id(1)).unwrap().is_some());
+    assert!(store.record(&sync, id(150)).unwrap().is_some());
     drop(store);
 
     let folder = filled();
