@@ -20,7 +20,7 @@ const SIZE: usize = 16;
 /// Bytes at which a group is cut, whatever it holds.
 const BYTES: usize = 8 * 1024;
 /// A lookup costs about as much as this many steps of a walk.
-const LOOKUP: usize = 8;
+const LOOKUP: usize = 6;
 
 /// The first fifteen characters of a record's id.
 type Id = [u8; 15];
@@ -83,37 +83,42 @@ impl Groups {
     /// Two steps do when nothing is stored between the first and the last.
     pub(super) fn read(disk: &Disk, sync: u16, ids: &[RecordId]) -> Result<Self, Error> {
         let prefix = Space::Record.key(&[&sync.to_be_bytes()]);
-        let mut groups = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Self(groups)) };
         let floor = |id: &RecordId| disk.at_or_before(&prefix, &Space::Record.record(sync, id));
-        if let Some((key, payload)) = floor(first)? {
-            groups.push(Group::read(key, payload)?);
-        }
         let mut walk = disk.between(
             &prefix,
             &Space::Record.record(sync, first),
             &Space::Record.record(sync, last),
         );
+        // The group in hand is taken when a record turns out to lie in it; `next` is the first record not yet placed.
+        let mut hand = floor(first)?;
         let (mut next, mut steps) = (0, 0);
-        while let Some(item) = walk.next().transpose()? {
+        while let Some((key, payload)) = walk.next().transpose()? {
             steps += 1;
-            let (key, payload) = item;
+            let before = next;
             while next < ids.len() && short(&ids[next])[..] < key[3..] {
                 next += 1;
             }
-            groups.push(Group::read(key, payload)?);
+            let passed = hand.replace((key, payload));
+            if let Some((key, payload)) = passed.filter(|_| next > before) {
+                groups.push(Group::read(key, payload)?);
+            }
             if steps > LOOKUP * (next + 16) {
-                for id in &ids[next..] {
-                    if let Some((key, payload)) = floor(id)?
-                        && groups.last().is_none_or(|group| group.key < key)
-                    {
-                        groups.push(Group::read(key, payload)?);
-                    }
-                }
                 break;
             }
         }
-        groups.dedup_by(|a, b| a.key == b.key);
+        if steps > LOOKUP * (next + 16) {
+            for id in &ids[next..] {
+                if let Some((key, payload)) = floor(id)?
+                    && groups.last().is_none_or(|group| group.key < key)
+                {
+                    groups.push(Group::read(key, payload)?);
+                }
+            }
+        } else if let Some((key, payload)) = hand {
+            groups.push(Group::read(key, payload)?);
+        }
         Ok(Self(groups))
     }
 
@@ -190,7 +195,11 @@ fn cut(sync: u16, entries: &[(Id, Cow<'_, [u8]>)], writes: &mut Writes) {
 
 /// The entry of one record.
 pub(super) fn entry(disk: &Disk, sync: u16, id: &RecordId) -> Result<Option<Entry>, Error> {
-    Groups::read(disk, sync, std::slice::from_ref(id))?.entry(id)
+    let prefix = Space::Record.key(&[&sync.to_be_bytes()]);
+    match disk.at_or_before(&prefix, &Space::Record.record(sync, id))? {
+        Some((key, payload)) => Group::read(key, payload)?.entry(id),
+        None => Ok(None),
+    }
 }
 
 /// The ids of a sync's records after `after`, in order.
