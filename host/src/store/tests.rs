@@ -460,3 +460,59 @@ fn records_that_come_in_any_order_are_found() {
     let groups = layout::Space::Record.walk(&store.0.disk).count();
     assert!(groups < wanted.len() / 6, "{groups} groups of {} records", wanted.len());
 }
+
+#[test]
+fn texts_are_kept_only_when_wanted_and_wrong_commits_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sync = name("S");
+    let options = Options { keep_raw: false, ..Options::default() };
+    let store = Store::open(folder.path(), &options).unwrap();
+    let run = begin(&store, &sync);
+    let two =
+        batch(&[(id(1), 1, false, "{\"a\":1}".into()), (id(2), 1, false, "{\"b\":1}".into())]);
+    let rejection = Rejection { code: "c".into(), message: "ä".repeat(5000), field: None };
+    let outcomes = vec![
+        mapped(&[output("k", id(1).as_str(), "{}")]),
+        Verdict::Became(Outcome::Failed(rejection)),
+    ];
+    commit(&store, run, &sync, &two, outcomes, cursor(1));
+    assert_eq!(store.record(&sync, id(1)).unwrap().unwrap().raw, None);
+    let failed = store.record(&sync, id(2)).unwrap().unwrap();
+    assert_eq!(failed.raw.as_deref(), Some("{\"b\":1}"));
+    assert!(matches!(failed.state, State::Failed(why) if why.message.chars().count() == 2001));
+    assert_eq!(store.raw_batches(&sync, Pick::FailedIn(run), 9).count(), 1);
+    assert_eq!(store.raw_batches(&sync, Pick::FailedIn(RunId(99)), 9).count(), 0);
+    assert_eq!(store.run(run).unwrap().unwrap().failures["c"], 1);
+
+    let third = batch(&[(id(3), 1, false, "{}".into())]);
+    let attempt = |run: RunId, outcomes: Vec<Verdict>| {
+        let known = store.known(&sync, &third).unwrap();
+        let (batch, sync, page, cursor) = (&third, &sync, page(1), cursor(2));
+        let commit =
+            Commit { run, sync, batch, known, outcomes, cursor, page, calls: 1, keep_raw: true };
+        store.commit(commit).unwrap_err().code()
+    };
+    assert_eq!(attempt(run, vec![]), "store.verdicts");
+    assert_eq!(attempt(run, vec![Verdict::Unchanged]), "store.not-stored");
+    assert_eq!(attempt(RunId(77), vec![Verdict::Deleted]), "store.no-run");
+    assert_eq!(store.cursor(&sync).unwrap(), cursor(1));
+    assert_eq!(store.record(&sync, id(3)).unwrap(), None);
+
+    // A reset begins anew and keeps what is stored, also over a restart.
+    store.reset(&sync).unwrap();
+    drop(store);
+    let store = Store::open(folder.path(), &options).unwrap();
+    assert_eq!(store.cursor(&sync).unwrap(), Cursor::default());
+    assert_eq!(store.counts(&sync).unwrap().records, 2);
+    // Of a record that comes twice in a page only the last acts; both are counted.
+    let run = begin(&store, &sync);
+    let twice =
+        batch(&[(id(4), 1, false, "{\"x\":1}".into()), (id(4), 2, false, "{\"x\":2}".into())]);
+    let outcomes = (1..=2)
+        .map(|n| mapped(&[output("k", id(4).as_str(), &format!("{{\"x\":{n}}}"))]))
+        .collect();
+    let done = commit(&store, run, &sync, &twice, outcomes, cursor(3));
+    assert_eq!((done.counts.fetched, done.counts.mapped), (2, 2));
+    assert_eq!(store.output(&sync, "k", id(4).as_str()).unwrap().unwrap().body, "{\"x\":2}");
+    assert_eq!((store.counts(&sync).unwrap().records, store.feed_end().unwrap()), (3, 2));
+}
