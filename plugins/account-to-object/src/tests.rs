@@ -33,16 +33,7 @@ fn maps_an_account() {
 
 #[test]
 fn rejects_what_is_not_true() {
-    assert_eq!(
-        one(&ACCOUNT.replace("42", "-1")).code(),
-        Some("employees.negative")
-    );
-    assert_eq!(
-        one(&ACCOUNT.replace("42", "42.5")).code(),
-        Some("field.value")
-    );
-    assert_eq!(
-        one(&ACCOUNT.replace("1.39E8", "\"much\"")).code(),
-        Some("field.type")
-    );
+    assert_eq!(one(&ACCOUNT.replace("42", "-1")).code(), Some("employees.negative"));
+    assert_eq!(one(&ACCOUNT.replace("42", "42.5")).code(), Some("field.value"));
+    assert_eq!(one(&ACCOUNT.replace("1.39E8", "\"much\"")).code(), Some("field.type"));
 }

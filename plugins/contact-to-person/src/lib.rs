@@ -6,10 +6,7 @@ use kilofold_plugin::person;
 use kilofold_plugin::prelude::*;
 
 #[derive(Record)]
-#[allow(
-    non_snake_case,
-    reason = "a double underscore is the dot in Account.Name"
-)]
+#[allow(non_snake_case, reason = "a double underscore is the dot in Account.Name")]
 struct Contact<'a> {
     id: Id<'a>,
     first_name: Option<&'a str>,
@@ -68,11 +65,7 @@ struct Person<'a> {
 fn map(contact: Contact<'_>) -> Result<Person<'_>, Reject> {
     let email = contact.email.or_skip("no e-mail address")?;
     let email = person::email(email).ok_or_else(|| {
-        Reject::new(
-            "email.invalid",
-            format!("{email:?} is not an e-mail address"),
-        )
-        .field("Email")
+        Reject::new("email.invalid", format!("{email:?} is not an e-mail address")).field("Email")
     })?;
     Ok(Person {
         id: contact.id,

@@ -50,14 +50,8 @@ fn skips_and_rejects_for_a_reason() {
         one(&ADA.replace("003D000000QYVl5IAH", "003d000000QYVl5IAH")).code(),
         Some("field.value")
     );
-    assert_eq!(
-        one(&ADA.replace("\"O'Neil \\\"Bob\\\"\"", "null")).code(),
-        Some("field.missing")
-    );
-    assert_eq!(
-        one(&ADA.replace("1980-02-29", "1981-02-29")).code(),
-        Some("field.value")
-    );
+    assert_eq!(one(&ADA.replace("\"O'Neil \\\"Bob\\\"\"", "null")).code(), Some("field.missing"));
+    assert_eq!(one(&ADA.replace("1980-02-29", "1981-02-29")).code(), Some("field.value"));
 }
 
 #[test]
@@ -65,8 +59,5 @@ fn one_bad_record_spoils_no_other() {
     let bad = ADA.replace("Zoe.ONEIL@Example.org", "none");
     let outcomes = Run::<Plugin>::new().map(&format!("[{ADA},{bad},{ADA}]"));
     assert_eq!(outcomes[0], outcomes[2]);
-    assert_eq!(
-        (outcomes[0].made("person").len(), outcomes[1].code()),
-        (1, Some("email.invalid"))
-    );
+    assert_eq!((outcomes[0].made("person").len(), outcomes[1].code()), (1, Some("email.invalid")));
 }

@@ -44,10 +44,7 @@ pub(crate) struct Records<'b> {
 
 impl<'b> Records<'b> {
     pub(crate) fn new(context: &'b Context, batch: &'b table::Batch) -> Self {
-        Self {
-            fields: &context.fields,
-            batch,
-        }
+        Self { fields: &context.fields, batch }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -61,23 +58,16 @@ impl<'b> Records<'b> {
     pub(crate) fn text(&self, index: usize, field: &str) -> Option<&'b str> {
         let field = self.fields.iter().position(|name| name == field)?;
         let at = index * self.fields.len() + field;
-        let start = if at == 0 {
-            0
-        } else {
-            self.batch.cells[at - 1] >> 3
-        };
-        self.batch
-            .text
-            .get(start as usize..(self.batch.cells[at] >> 3) as usize)
+        let start = if at == 0 { 0 } else { self.batch.cells[at - 1] >> 3 };
+        self.batch.text.get(start as usize..(self.batch.cells[at] >> 3) as usize)
     }
 
     /// The first marked record.
     fn marked(&self) -> Option<usize> {
         (0..self.len()).find(|index| {
-            self.fields.iter().any(|field| {
-                self.text(*index, field)
-                    .is_some_and(|text| text.contains(MARK))
-            })
+            self.fields
+                .iter()
+                .any(|field| self.text(*index, field).is_some_and(|text| text.contains(MARK)))
         })
     }
 }
@@ -91,10 +81,7 @@ pub(crate) fn on_configure(mode: &str) -> Result<(), Vec<Problem>> {
                 setting: "mode".to_owned(),
                 message: "not this one\u{1b}[2J<script>".to_owned(),
             },
-            Problem {
-                setting: String::new(),
-                message: String::new(),
-            },
+            Problem { setting: String::new(), message: String::new() },
         ]),
         _ => Ok(()),
     }
@@ -122,10 +109,9 @@ pub(crate) fn on_batch(mode: &str, records: &Records<'_>) {
         "log-flood" => {
             (0..1_000_000).for_each(|line| host::log(Level::Info, &format!("line {line}")))
         }
-        "log-escapes" => host::log(
-            Level::Warn,
-            "\u{1b}]0;owned\u{7}\u{1b}[2J\r\n2026 ERROR forged line\u{202e}",
-        ),
+        "log-escapes" => {
+            host::log(Level::Warn, "\u{1b}]0;owned\u{7}\u{1b}[2J\r\n2026 ERROR forged line\u{202e}")
+        }
         "lookup-flood" => look_up(),
         _ => on_marked(mode, records),
     }
@@ -139,10 +125,9 @@ fn on_marked(mode: &str, records: &Records<'_>) {
     match mode {
         "spin-on-marked" => spin(),
         "memory-on-marked" => bomb(),
-        "panic-on-marked" => speak(
-            Some(index as u32),
-            &format!("record {index} is marked at src/harm.rs"),
-        ),
+        "panic-on-marked" => {
+            speak(Some(index as u32), &format!("record {index} is marked at src/harm.rs"))
+        }
         "abort-on-marked" => std::process::abort(),
         _ => {}
     }

@@ -36,10 +36,7 @@ mod plugin {
             if cfg!(feature = "describe-fails") {
                 return Err("this plugin will not say what it is\u{1b}[31m\u{7}".to_owned());
             }
-            let modes = harm::MODES
-                .iter()
-                .chain(lies::MODES)
-                .map(|mode| (*mode).to_owned());
+            let modes = harm::MODES.iter().chain(lies::MODES).map(|mode| (*mode).to_owned());
             Ok(Description {
                 name: "kilofold-evil".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -84,19 +81,13 @@ mod plugin {
 
     /// One output a record: its Id as the key, its Name as the name.
     fn honest(records: &harm::Records<'_>) -> table::Outcomes {
-        let mut out = table::Outcomes {
-            rows: Vec::new(),
-            text: String::new(),
-            cells: Vec::new(),
-        };
+        let mut out = table::Outcomes { rows: Vec::new(), text: String::new(), cells: Vec::new() };
         for index in 0..records.len() {
-            let key = records
-                .text(index, "Id")
-                .map_or_else(|| format!("row-{index}"), str::to_owned);
+            let key =
+                records.text(index, "Id").map_or_else(|| format!("row-{index}"), str::to_owned);
             let name = records.text(index, "Name").unwrap_or_default().to_owned();
             for text in [key, name] {
-                out.cells
-                    .push((out.text.len() as u64) << 32 | (text.len() as u64) << 4 | 1);
+                out.cells.push((out.text.len() as u64) << 32 | (text.len() as u64) << 4 | 1);
                 out.text.push_str(&text);
             }
             out.rows.push(table::OutRow {

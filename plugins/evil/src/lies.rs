@@ -53,12 +53,7 @@ pub(crate) fn tell(mode: &str, records: &Records<'_>, out: &mut Outcomes) {
     match mode {
         "result-huge" => out.text.push_str(&"x".repeat(100 << 20)),
         "result-many-rows" => {
-            let row = OutRow {
-                index: last as u32,
-                verdict: Verdict::Mapped,
-                kind: 0,
-                cells: 0,
-            };
+            let row = OutRow { index: last as u32, verdict: Verdict::Mapped, kind: 0, cells: 0 };
             out.rows.extend(std::iter::repeat_n(row, 3_000_000));
         }
         "result-many-cells" => out.cells.resize(3_000_000, 0),
@@ -101,11 +96,8 @@ pub(crate) fn tell(mode: &str, records: &Records<'_>, out: &mut Outcomes) {
             out.cells[name] = cell(end + 1, 1, TEXT);
         }
         "bad-number" | "bad-json" => {
-            let (lie, kind) = if mode == "bad-number" {
-                ("12abc", NUMBER)
-            } else {
-                ("{\"a\":", JSON)
-            };
+            let (lie, kind) =
+                if mode == "bad-number" { ("12abc", NUMBER) } else { ("{\"a\":", JSON) };
             out.text.push_str(lie);
             out.cells[name] = cell(end, lie.len(), kind);
         }
@@ -125,11 +117,7 @@ pub(crate) fn tell(mode: &str, records: &Records<'_>, out: &mut Outcomes) {
             out.cells.truncate(key);
         }
         "no-records" => {
-            *out = Outcomes {
-                rows: Vec::new(),
-                text: String::new(),
-                cells: Vec::new(),
-            }
+            *out = Outcomes { rows: Vec::new(), text: String::new(), cells: Vec::new() }
         }
         _ => {}
     }

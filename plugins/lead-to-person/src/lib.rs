@@ -64,11 +64,7 @@ struct Person<'a> {
 fn map(lead: Lead<'_>) -> Result<Person<'_>, Reject> {
     let email = lead.email.or_skip("no e-mail address")?;
     let email = person::email(email).ok_or_else(|| {
-        Reject::new(
-            "email.invalid",
-            format!("{email:?} is not an e-mail address"),
-        )
-        .field("Email")
+        Reject::new("email.invalid", format!("{email:?} is not an e-mail address")).field("Email")
     })?;
     Ok(Person {
         id: lead.id,

@@ -12,10 +12,8 @@ const LEAD: &str = r#"{
 
 fn one(record: &str) -> Outcome {
     // The id's checksum is not what these tests are about.
-    let record = record.replace(
-        "00QD000000A1B2cMAF",
-        &Id::parse("00QD000000A1B2c").unwrap().to_18(),
-    );
+    let record =
+        record.replace("00QD000000A1B2cMAF", &Id::parse("00QD000000A1B2c").unwrap().to_18());
     Run::<Plugin>::new().map(&format!("[{record}]")).remove(0)
 }
 
@@ -45,11 +43,8 @@ fn skips_and_rejects_for_a_reason() {
         Some("email.invalid")
     );
     assert_eq!(
-        one(&LEAD.replace(
-            "\"HasOptedOutOfEmail\": false",
-            "\"HasOptedOutOfEmail\": \"no\""
-        ))
-        .code(),
+        one(&LEAD.replace("\"HasOptedOutOfEmail\": false", "\"HasOptedOutOfEmail\": \"no\""))
+            .code(),
         Some("field.type")
     );
 }

@@ -26,10 +26,7 @@ fn maps_a_deal_and_its_account() {
             "created_at": "2022-02-15T06:21:19Z", "updated_at": "2022-02-15T06:21:20Z",
         })
     );
-    assert_eq!(
-        outcome.made("relationship")[0].key,
-        "006D000000B1C2d:account:001D000000IRFmaIAH"
-    );
+    assert_eq!(outcome.made("relationship")[0].key, "006D000000B1C2d:account:001D000000IRFmaIAH");
     assert_eq!(
         outcome.body("relationship"),
         json!({
@@ -44,13 +41,7 @@ fn makes_no_relationship_without_an_account() {
     let outcome = one(&DEAL
         .replace("\"001D000000IRFmaIAH\"", "null")
         .replace("\"IsWon\": false", "\"IsWon\": true"));
-    assert_eq!(
-        (
-            outcome.made("object").len(),
-            outcome.made("relationship").len()
-        ),
-        (1, 0)
-    );
+    assert_eq!((outcome.made("object").len(), outcome.made("relationship").len()), (1, 0));
     assert_eq!(outcome.body("object")["status"], "won");
 }
 
@@ -59,19 +50,11 @@ fn rejects_a_deal_without_close_date() {
     let Outcome::Failed { code, field, .. } = one(&DEAL.replace("\"2024-02-29\"", "null")) else {
         panic!()
     };
-    assert_eq!(
-        (code.as_str(), field.as_deref()),
-        ("close_date.missing", Some("CloseDate"))
-    );
+    assert_eq!((code.as_str(), field.as_deref()), ("close_date.missing", Some("CloseDate")));
 }
 
 #[test]
 fn declares_both_kinds() {
-    let kinds: Vec<_> = Plugin::describe()
-        .unwrap()
-        .outputs
-        .iter()
-        .map(|kind| kind.name)
-        .collect();
+    let kinds: Vec<_> = Plugin::describe().unwrap().outputs.iter().map(|kind| kind.name).collect();
     assert_eq!(kinds, ["object", "relationship"]);
 }

@@ -12,10 +12,7 @@ const KINDS: [&str; 5] = ["record", "person", "event", "object", "relationship"]
 #[derive(Settings)]
 struct Config {
     /// The kind of the outputs.
-    #[setting(
-        default = "record",
-        choices("record", "person", "event", "object", "relationship")
-    )]
+    #[setting(default = "record", choices("record", "person", "event", "object", "relationship"))]
     kind: String,
 }
 
@@ -46,11 +43,7 @@ fn map<'a>(row: Row<'a>, config: &'a Config) -> Result<Whole<'a>, Reject> {
     for (name, cell) in row.fields() {
         body.member(name, cell);
     }
-    Ok(Whole {
-        kind: &config.kind,
-        key,
-        body: body.finish(),
-    })
+    Ok(Whole { kind: &config.kind, key, body: body.finish() })
 }
 
 mapper!(Row => Whole, map, settings: Config);

@@ -10,10 +10,7 @@ const INVOICE: &str = r#"{
 
 #[test]
 fn keeps_every_field() {
-    let outcome = Run::<Plugin>::new()
-        .object("Invoice__c")
-        .map(&format!("[{INVOICE}]"))
-        .remove(0);
+    let outcome = Run::<Plugin>::new().object("Invoice__c").map(&format!("[{INVOICE}]")).remove(0);
     assert_eq!(outcome.made("record")[0].key, "a0XD000000B1C2d");
     assert_eq!(
         outcome.body("record"),
@@ -29,17 +26,11 @@ fn makes_the_kind_that_is_set() {
     let run = Run::<Plugin>::new().settings(json!({"kind": "event"}));
     let outcome = run.map(&format!("[{INVOICE}]")).remove(0);
     assert_eq!(outcome.made("event").len(), 1);
-    let problems = Run::<Plugin>::new()
-        .settings(json!({"kind": "invoice", "colour": 1}))
-        .problems();
+    let problems =
+        Run::<Plugin>::new().settings(json!({"kind": "invoice", "colour": 1})).problems();
     let named: Vec<_> = problems.iter().map(|it| it.setting.as_str()).collect();
     assert_eq!(named, ["colour", "kind"]);
-    assert!(
-        problems[1]
-            .message
-            .contains("must be one of: record, person"),
-        "{problems:?}"
-    );
+    assert!(problems[1].message.contains("must be one of: record, person"), "{problems:?}");
 }
 
 #[test]

@@ -21,24 +21,16 @@ pub(crate) fn fields<'i>(
                 ),
             )),
         },
-        _ => Err(Error::new_spanned(
-            &input.ident,
-            format!("{derive} is for structs"),
-        )),
+        _ => Err(Error::new_spanned(&input.ident, format!("{derive} is for structs"))),
     }
 }
 
 /// Refuses type parameters, which a record or output cannot have.
 pub(crate) fn no_types(generics: &Generics, derive: &str) -> Result<()> {
-    match generics
-        .params
-        .iter()
-        .find(|param| !matches!(param, syn::GenericParam::Lifetime(_)))
-    {
-        Some(param) => Err(Error::new_spanned(
-            param,
-            format!("{derive} takes no type or const parameters"),
-        )),
+    match generics.params.iter().find(|param| !matches!(param, syn::GenericParam::Lifetime(_))) {
+        Some(param) => {
+            Err(Error::new_spanned(param, format!("{derive} takes no type or const parameters")))
+        }
         None => Ok(()),
     }
 }
@@ -49,16 +41,10 @@ pub(crate) fn text(attributes: &[Attribute], name: &str) -> Result<Option<LitStr
         return Ok(None);
     };
     let text: LitStr = attribute.parse_args().map_err(|_| {
-        Error::new_spanned(
-            attribute,
-            format!("write `#[{name}(\"...\")]`, with a text"),
-        )
+        Error::new_spanned(attribute, format!("write `#[{name}(\"...\")]`, with a text"))
     })?;
     if text.value().trim().is_empty() {
-        return Err(Error::new_spanned(
-            text,
-            format!("the text of `#[{name}]` is empty"),
-        ));
+        return Err(Error::new_spanned(text, format!("the text of `#[{name}]` is empty")));
     }
     Ok(Some(text))
 }
@@ -70,10 +56,7 @@ pub(crate) fn flag(attributes: &[Attribute], name: &str) -> Result<bool> {
     };
     match attribute.meta.require_path_only() {
         Ok(_) => Ok(true),
-        Err(_) => Err(Error::new_spanned(
-            attribute,
-            format!("`#[{name}]` takes no arguments"),
-        )),
+        Err(_) => Err(Error::new_spanned(attribute, format!("`#[{name}]` takes no arguments"))),
     }
 }
 
@@ -81,18 +64,12 @@ fn only<'a>(attributes: &'a [Attribute], name: &str) -> Result<Option<&'a Attrib
     let mut found = attributes.iter().filter(|it| it.path().is_ident(name));
     let first = found.next();
     match found.next() {
-        Some(second) => Err(Error::new_spanned(
-            second,
-            format!("`#[{name}]` is there twice"),
-        )),
+        Some(second) => Err(Error::new_spanned(second, format!("`#[{name}]` is there twice"))),
         None => Ok(first),
     }
 }
 
 /// A field's name.
 pub(crate) fn ident(field: &Field) -> Result<&Ident> {
-    field
-        .ident
-        .as_ref()
-        .ok_or_else(|| Error::new_spanned(field, "the field needs a name"))
+    field.ident.as_ref().ok_or_else(|| Error::new_spanned(field, "the field needs a name"))
 }

@@ -11,10 +11,7 @@ mod record;
 mod settings;
 
 fn derive(input: TokenStream, expand: fn(syn::DeriveInput) -> syn::Result<Tokens>) -> TokenStream {
-    syn::parse(input)
-        .and_then(expand)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    syn::parse(input).and_then(expand).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Reads a Salesforce record into a struct.
@@ -55,8 +52,5 @@ pub fn settings(input: TokenStream) -> TokenStream {
 /// given all records of a batch at once, as a `Vec`, and returns a `Vec` of as many results.
 #[proc_macro]
 pub fn mapper(input: TokenStream) -> TokenStream {
-    syn::parse(input)
-        .map(mapper::expand)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    syn::parse(input).map(mapper::expand).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -111,18 +111,11 @@ pub(crate) fn expand(mapper: Mapper) -> TokenStream {
         summary,
         maps_deletions,
     } = mapper;
-    let name = name.map_or_else(
-        || quote! { ::core::env!("CARGO_PKG_NAME") },
-        |it| quote! { #it },
-    );
-    let version = version.map_or_else(
-        || quote! { ::core::env!("CARGO_PKG_VERSION") },
-        |it| quote! { #it },
-    );
-    let summary = summary.map_or_else(
-        || quote! { ::core::env!("CARGO_PKG_DESCRIPTION") },
-        |it| quote! { #it },
-    );
+    let name = name.map_or_else(|| quote! { ::core::env!("CARGO_PKG_NAME") }, |it| quote! { #it });
+    let version =
+        version.map_or_else(|| quote! { ::core::env!("CARGO_PKG_VERSION") }, |it| quote! { #it });
+    let summary = summary
+        .map_or_else(|| quote! { ::core::env!("CARGO_PKG_DESCRIPTION") }, |it| quote! { #it });
     let objects = objects.map_or_else(|| quote! { [] }, |it| quote! { #it });
     let given = settings.as_ref().map(|_| quote! { , &settings.0 });
     let context = context.then(|| quote! { , context });
@@ -230,10 +223,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        syn::parse_str::<Mapper>(text)
-            .err()
-            .map(|it| it.to_string())
-            .unwrap()
+        syn::parse_str::<Mapper>(text).err().map(|it| it.to_string()).unwrap()
     }
 
     #[test]

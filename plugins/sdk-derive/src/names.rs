@@ -30,10 +30,7 @@ pub(crate) fn salesforce(rust: &str) -> String {
 /// `api_key` is `Api key`.
 pub(crate) fn title(rust: &str) -> String {
     let mut title = String::new();
-    capital(
-        &rust.strip_prefix("r#").unwrap_or(rust).replace('_', " "),
-        &mut title,
-    );
+    capital(&rust.strip_prefix("r#").unwrap_or(rust).replace('_', " "), &mut title);
     title
 }
 

@@ -11,10 +11,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
     let fields = attrs::fields(&input, "Output")?;
     let ident = &input.ident;
     let kind = attrs::text(&input.attrs, "kind")?.ok_or_else(|| {
-        Error::new_spanned(
-            ident,
-            "say what is made: `#[kind(\"person\")]` on the struct",
-        )
+        Error::new_spanned(ident, "say what is made: `#[kind(\"person\")]` on the struct")
     })?;
 
     let (mut key, mut body, mut names, mut cells) = (None, None, Vec::<String>::new(), Vec::new());
@@ -36,10 +33,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
         if attrs::flag(&field.attrs, "body")? {
             body = Some(ident);
         } else if name == "*" {
-            return Err(Error::new_spanned(
-                ident,
-                "for a whole body write `#[body]`",
-            ));
+            return Err(Error::new_spanned(ident, "for a whole body write `#[body]`"));
         }
         if names.contains(&name) {
             return Err(Error::new_spanned(
@@ -108,16 +102,10 @@ pub(crate) fn expand_enum(input: DeriveInput) -> Result<TokenStream> {
     attrs::no_types(&input.generics, "Outputs")?;
     let ident = &input.ident;
     let Data::Enum(data) = &input.data else {
-        return Err(Error::new_spanned(
-            ident,
-            "Outputs is for enums; a struct is one Output",
-        ));
+        return Err(Error::new_spanned(ident, "Outputs is for enums; a struct is one Output"));
     };
     if data.variants.is_empty() {
-        return Err(Error::new_spanned(
-            ident,
-            "an enum without variants makes nothing",
-        ));
+        return Err(Error::new_spanned(ident, "an enum without variants makes nothing"));
     }
     let (mut types, mut variants) = (Vec::new(), Vec::new());
     for variant in &data.variants {
@@ -126,10 +114,8 @@ pub(crate) fn expand_enum(input: DeriveInput) -> Result<TokenStream> {
                 types.push(&fields.unnamed[0].ty)
             }
             _ => {
-                let example = format!(
-                    "a variant holds one output: `{}(Person<'a>)`",
-                    variant.ident
-                );
+                let example =
+                    format!("a variant holds one output: `{}(Person<'a>)`", variant.ident);
                 return Err(Error::new_spanned(variant, example));
             }
         }

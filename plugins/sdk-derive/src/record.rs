@@ -18,10 +18,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
     let mut lifetimes = input.generics.lifetimes();
     let lifetime = lifetimes.next().map(|it| it.lifetime.clone());
     if let Some(second) = lifetimes.next() {
-        return Err(Error::new_spanned(
-            second,
-            "a record has one lifetime: that of the batch",
-        ));
+        return Err(Error::new_spanned(second, "a record has one lifetime: that of the batch"));
     }
     let mut generics = input.generics.clone();
     let lifetime = lifetime.unwrap_or_else(|| {
@@ -33,18 +30,14 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
     for (position, field) in fields.iter().enumerate() {
         let ident = attrs::ident(field)?;
         let name = attrs::text(&field.attrs, "field")?;
-        let named = name
-            .as_ref()
-            .map_or_else(|| names::salesforce(&ident.to_string()), |it| it.value());
+        let named =
+            name.as_ref().map_or_else(|| names::salesforce(&ident.to_string()), |it| it.value());
         check(&named).map_err(|problem| match &name {
             Some(text) => Error::new_spanned(text, problem),
             None => Error::new_spanned(ident, problem),
         })?;
         if seen.iter().any(|it| it.eq_ignore_ascii_case(&named)) {
-            return Err(Error::new_spanned(
-                ident,
-                format!("the record reads {named} twice"),
-            ));
+            return Err(Error::new_spanned(ident, format!("the record reads {named} twice")));
         }
         let ty = &field.ty;
         declared.push(quote! {
@@ -75,9 +68,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
 fn check(name: &str) -> std::result::Result<(), String> {
     let part = |part: &str| {
         part.starts_with(|it: char| it.is_ascii_alphabetic())
-            && part
-                .chars()
-                .all(|it| it.is_ascii_alphanumeric() || it == '_')
+            && part.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
     };
     if name.split('.').all(part) {
         return Ok(());
@@ -108,10 +99,7 @@ mod tests {
 
     #[test]
     fn names_the_author_s_mistake() {
-        assert_eq!(
-            error(parse_quote! { enum A { B } }),
-            "Record is for structs"
-        );
+        assert_eq!(error(parse_quote! { enum A { B } }), "Record is for structs");
         assert!(
             error(parse_quote! { struct A(String); })
                 .starts_with("Record needs a struct with named fields")

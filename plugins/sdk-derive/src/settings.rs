@@ -76,11 +76,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
 
 fn said(field: &Field) -> Result<Said> {
     let mut said = Said::default();
-    for attribute in field
-        .attrs
-        .iter()
-        .filter(|it| it.path().is_ident("setting"))
-    {
+    for attribute in field.attrs.iter().filter(|it| it.path().is_ident("setting")) {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("title") {
                 said.title = Some(meta.value()?.parse::<LitStr>()?.value());
@@ -117,15 +113,8 @@ fn default(expression: &Expr) -> Result<(String, TokenStream)> {
     let wrong = || Error::new_spanned(expression, "a default is a text, a number, true or false");
     let (sign, literal) = match expression {
         Expr::Lit(ExprLit { lit, .. }) => ("", lit),
-        Expr::Unary(ExprUnary {
-            op: UnOp::Neg(_),
-            expr,
-            ..
-        }) => match &**expr {
-            Expr::Lit(ExprLit {
-                lit: lit @ (Lit::Int(_) | Lit::Float(_)),
-                ..
-            }) => ("-", lit),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => match &**expr {
+            Expr::Lit(ExprLit { lit: lit @ (Lit::Int(_) | Lit::Float(_)), .. }) => ("-", lit),
             _ => return Err(wrong()),
         },
         _ => return Err(wrong()),
@@ -142,19 +131,13 @@ fn default(expression: &Expr) -> Result<(String, TokenStream)> {
 
 /// A field's comment, in one line.
 fn comment(field: &Field) -> String {
-    let lines = field
-        .attrs
-        .iter()
-        .filter_map(|attribute| match &attribute.meta {
-            Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
-                Expr::Lit(ExprLit {
-                    lit: Lit::Str(text),
-                    ..
-                }) => Some(text.value().trim().to_owned()),
-                _ => None,
-            },
+    let lines = field.attrs.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
             _ => None,
-        });
+        },
+        _ => None,
+    });
     lines.collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 

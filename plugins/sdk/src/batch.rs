@@ -77,12 +77,7 @@ impl<'a> Batch<'a> {
             "the host sent {} cells where there must be {expected}",
             cells.len()
         );
-        Self {
-            context,
-            rows,
-            text,
-            cells,
-        }
+        Self { context, rows, text, cells }
     }
 
     /// Where the batch comes from.
@@ -105,11 +100,7 @@ impl<'a> Batch<'a> {
         let width = self.context.fields.len();
         (0..self.len()).map(move |index| {
             let first = index * width;
-            let start = if first == 0 {
-                0
-            } else {
-                self.cells[first - 1] >> 3
-            };
+            let start = if first == 0 { 0 } else { self.cells[first - 1] >> 3 };
             Row {
                 text: self.text,
                 cells: &self.cells[first..first + width],
@@ -146,21 +137,14 @@ impl<'a> Row<'a> {
     /// When there are not so many fields.
     #[inline]
     pub fn cell(&self, position: usize) -> Cell<'a> {
-        let start = if position == 0 {
-            self.start
-        } else {
-            self.cells[position - 1] >> 3
-        };
+        let start = if position == 0 { self.start } else { self.cells[position - 1] >> 3 };
         let cell = self.cells[position];
         Cell::read(cell & 7, &self.text[start as usize..(cell >> 3) as usize])
     }
 
     /// The value of the field called `name`, if it comes with the batch.
     pub fn get(&self, name: &str) -> Option<Cell<'a>> {
-        self.names
-            .iter()
-            .position(|it| it == name)
-            .map(|position| self.cell(position))
+        self.names.iter().position(|it| it == name).map(|position| self.cell(position))
     }
 
     /// Names and values, in order.

@@ -51,9 +51,7 @@ impl Kinds {
     /// The kinds, or what is wrong with them.
     pub(crate) fn checked(self) -> Result<Vec<OutputKind>, String> {
         match self.clash {
-            Some(name) => Err(format!(
-                "two outputs are of kind '{name}', but their fields differ"
-            )),
+            Some(name) => Err(format!("two outputs are of kind '{name}', but their fields differ")),
             None if self.list.len() > usize::from(u16::MAX) => {
                 Err("too many kinds of output".to_owned())
             }

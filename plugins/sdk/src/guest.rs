@@ -42,10 +42,7 @@ pub fn describe<M: Mapper>() -> Result<types::Description, String> {
         reads: description
             .reads
             .iter()
-            .map(|field| types::Field {
-                name: field.name.to_owned(),
-                required: field.required,
-            })
+            .map(|field| types::Field { name: field.name.to_owned(), required: field.required })
             .collect(),
         outputs: description
             .outputs
@@ -72,10 +69,7 @@ pub fn configure<M: Mapper>(
         }
         Err(problems) => Err(problems
             .into_iter()
-            .map(|problem| types::Problem {
-                setting: problem.setting,
-                message: problem.message,
-            })
+            .map(|problem| types::Problem { setting: problem.setting, message: problem.message })
             .collect()),
     }
 }
@@ -86,9 +80,7 @@ pub fn map_batch<M: Mapper>(
     batch: table::Batch,
 ) -> table::Outcomes {
     host::hook_panics();
-    let read_at = i64::try_from(context.read_at)
-        .ok()
-        .and_then(DateTime::from_millis);
+    let read_at = i64::try_from(context.read_at).ok().and_then(DateTime::from_millis);
     let context = crate::Context {
         object: context.object,
         sync: context.sync,
@@ -98,9 +90,7 @@ pub fn map_batch<M: Mapper>(
         fields: context.fields,
     };
     let input = crate::Batch::new(&context, batch.rows, &batch.text, &batch.cells);
-    let settings = settings
-        .get()
-        .expect("the host maps before it configured the plugin");
+    let settings = settings.get().expect("the host maps before it configured the plugin");
     let (_, rows, text, cells) = M::map(settings, &input).into_parts();
     let rows = rows
         .into_iter()

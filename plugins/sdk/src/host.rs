@@ -73,12 +73,9 @@ mod imp {
     fn panicked(info: &PanicHookInfo<'_>) {
         let text = info.payload_as_str().unwrap_or("no text");
         let message = match info.location() {
-            Some(place) => format!(
-                "{text} at {}:{}:{}",
-                place.file(),
-                place.line(),
-                place.column()
-            ),
+            Some(place) => {
+                format!("{text} at {}:{}:{}", place.file(), place.line(), place.column())
+            }
             None => text.to_owned(),
         };
         let index = Some(IN_HAND.load(Ordering::Relaxed)).filter(|it| *it != NONE);
@@ -104,11 +101,8 @@ mod imp {
 
     pub(super) fn lookup(kind: &str, keys: &[&str]) -> Vec<Option<String>> {
         HOST.with_borrow(|host| {
-            let stored = |key: &&str| {
-                host.stored
-                    .get(&(kind.to_owned(), (*key).to_owned()))
-                    .cloned()
-            };
+            let stored =
+                |key: &&str| host.stored.get(&(kind.to_owned(), (*key).to_owned())).cloned();
             keys.iter().map(stored).collect()
         })
     }

@@ -64,12 +64,7 @@ pub struct Outcomes<'b> {
 impl<'b> Outcomes<'b> {
     /// An empty answer to `batch`, of outputs of these kinds.
     pub fn new(batch: &Batch<'b>, kinds: Kinds) -> Self {
-        let widest = kinds
-            .as_slice()
-            .iter()
-            .map(|kind| kind.fields.len() + 1)
-            .max()
-            .unwrap_or(1);
+        let widest = kinds.as_slice().iter().map(|kind| kind.fields.len() + 1).max().unwrap_or(1);
         let mut text = String::with_capacity(batch.text.len() / 4 + 64);
         text.push_str(BOOLEANS);
         Self {
@@ -85,12 +80,7 @@ impl<'b> Outcomes<'b> {
 
     /// The declared kinds, the rows, their text and their cells.
     pub fn into_parts(self) -> (Vec<OutputKind>, Vec<OutRow>, String, Vec<u64>) {
-        (
-            self.kinds.as_slice().to_vec(),
-            self.rows,
-            self.text,
-            self.cells,
-        )
+        (self.kinds.as_slice().to_vec(), self.rows, self.text, self.cells)
     }
 
     /// Answers for record `index`: what `made` emits, or one row that says why there is nothing.
@@ -130,12 +120,7 @@ impl<'b> Outcomes<'b> {
 
     #[inline]
     fn row(&mut self, verdict: Verdict, kind: u16, cells: u32) {
-        self.rows.push(OutRow {
-            index: self.index,
-            verdict,
-            kind,
-            cells,
-        });
+        self.rows.push(OutRow { index: self.index, verdict, kind, cells });
     }
 
     /// Adds an output of the record in hand.
@@ -154,10 +139,7 @@ impl<'b> Outcomes<'b> {
             );
         };
         if key.is_empty() {
-            return self.fault(
-                "output.key",
-                format!("the mapping made a {kind} without a key"),
-            );
+            return self.fault("output.key", format!("the mapping made a {kind} without a key"));
         }
         let first = self.cells.len();
         let wanted = self.kinds.as_slice()[position].fields.len() + 1;
@@ -197,8 +179,7 @@ impl<'b> Outcomes<'b> {
         if length > LONGEST {
             self.fault("output.size", "a value is longer than 256 MiB");
         }
-        self.cells
-            .push((start as u64) << 32 | (length as u64) << 4 & 0xffff_ffff | bits);
+        self.cells.push((start as u64) << 32 | (length as u64) << 4 & 0xffff_ffff | bits);
     }
 }
 

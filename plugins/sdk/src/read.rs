@@ -77,11 +77,7 @@ impl<'a> Row<'a> {
 
 #[cold]
 fn missing(name: &'static str) -> Reject {
-    Reject::new(
-        "field.missing",
-        format!("{name} is empty, but the mapping needs it"),
-    )
-    .field(name)
+    Reject::new("field.missing", format!("{name} is empty, but the mapping needs it")).field(name)
 }
 
 #[cold]
@@ -101,11 +97,8 @@ fn mismatched(mismatch: Mismatch, cell: Cell<'_>, name: &'static str) -> Reject 
         Mismatch::Type(expected) => ("field.type", expected),
         Mismatch::Value(expected) => ("field.value", expected),
     };
-    Reject::new(
-        code,
-        format!("{name} must be {expected}, but is {found} {short:?}{more}"),
-    )
-    .field(name)
+    Reject::new(code, format!("{name} must be {expected}, but is {found} {short:?}{more}"))
+        .field(name)
 }
 
 impl<'a> FromCell<'a> for Cell<'a> {
@@ -193,9 +186,7 @@ impl<'a> FromCell<'a> for Number<'a> {
 impl<'a> FromCell<'a> for f64 {
     #[inline]
     fn from_cell(cell: Cell<'a>) -> Result<Self, Mismatch> {
-        number(cell)?
-            .as_f64()
-            .ok_or(Mismatch::Value("a number that a double can hold"))
+        number(cell)?.as_f64().ok_or(Mismatch::Value("a number that a double can hold"))
     }
 }
 
@@ -222,9 +213,8 @@ impl<'a> FromCell<'a> for Date {
 impl<'a> FromCell<'a> for DateTime {
     #[inline]
     fn from_cell(cell: Cell<'a>) -> Result<Self, Mismatch> {
-        DateTime::parse(text(cell)?).ok_or(Mismatch::Value(
-            "a date-time such as 2024-02-29T08:30:00.000+0000",
-        ))
+        DateTime::parse(text(cell)?)
+            .ok_or(Mismatch::Value("a date-time such as 2024-02-29T08:30:00.000+0000"))
     }
 }
 

@@ -14,20 +14,12 @@ pub struct Reject {
 impl Reject {
     /// The record failed: a stable `code` such as `email.invalid`, and a message for people.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code: Some(code.into()),
-            message: message.into(),
-            field: None,
-        }
+        Self { code: Some(code.into()), message: message.into(), field: None }
     }
 
     /// The record is not wanted, and that is no error.
     pub fn skip(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code: None,
-            message: reason.into(),
-            field: None,
-        }
+        Self { code: None, message: reason.into(), field: None }
     }
 
     /// Names the Salesforce field at fault.

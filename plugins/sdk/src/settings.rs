@@ -84,10 +84,7 @@ impl Settings for () {
 
     fn from_json(json: &str) -> Result<Self, Vec<Problem>> {
         // The usual answer, without pulling a JSON parser into a plugin that has no settings.
-        let empty = json
-            .trim()
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'));
+        let empty = json.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         match empty {
             Some(inside) if inside.trim().is_empty() => Ok(()),
             _ => Err(vec![Problem {
@@ -115,16 +112,11 @@ impl Source {
                 }]
             })?;
         let mut problems = Vec::new();
-        for name in given
-            .keys()
-            .filter(|name| declared.iter().all(|setting| setting.name != *name))
+        for name in given.keys().filter(|name| declared.iter().all(|setting| setting.name != *name))
         {
             let known: Vec<_> = declared.iter().map(|setting| setting.name).collect();
             let message = format!("there is no such setting; there are: {}", known.join(", "));
-            problems.push(Problem {
-                setting: name.clone(),
-                message,
-            });
+            problems.push(Problem { setting: name.clone(), message });
         }
         Ok(Self { given, problems })
     }
@@ -136,23 +128,13 @@ impl Source {
         default: Option<Value>,
         choices: &[&str],
     ) -> Option<T> {
-        let given = self
-            .given
-            .get(name)
-            .filter(|value| !value.is_null())
-            .cloned()
-            .or(default);
+        let given = self.given.get(name).filter(|value| !value.is_null()).cloned().or(default);
         let read = match given {
             None => T::absent().ok_or_else(|| "must be set".to_owned()),
             Some(value) => chosen(&value, choices).and_then(|()| T::from_setting(&value)),
         };
-        read.map_err(|message| {
-            self.problems.push(Problem {
-                setting: name.to_owned(),
-                message,
-            })
-        })
-        .ok()
+        read.map_err(|message| self.problems.push(Problem { setting: name.to_owned(), message }))
+            .ok()
     }
 }
 

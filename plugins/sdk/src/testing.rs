@@ -73,10 +73,7 @@ impl Outcome {
     pub fn body(&self, kind: &str) -> Value {
         match self.made(kind).as_slice() {
             [made] => made.body.clone(),
-            other => panic!(
-                "there are {} outputs of kind '{kind}' in {self:?}",
-                other.len()
-            ),
+            other => panic!("there are {} outputs of kind '{kind}' in {self:?}", other.len()),
         }
     }
 
@@ -112,12 +109,9 @@ impl<P: Mapper> Run<P> {
     #[track_caller]
     pub fn new() -> Self {
         let object = match P::describe() {
-            Ok(description) => description
-                .objects
-                .first()
-                .copied()
-                .unwrap_or("Record__c")
-                .to_owned(),
+            Ok(description) => {
+                description.objects.first().copied().unwrap_or("Record__c").to_owned()
+            }
             Err(problem) => panic!("the plugin cannot be loaded: {problem}"),
         };
         let read_at = DateTime::from_millis(1_767_225_600_000);
@@ -155,17 +149,14 @@ impl<P: Mapper> Run<P> {
     #[must_use]
     pub fn stored(self, kind: &str, key: &str, body: &Value) -> Self {
         HOST.with_borrow_mut(|host| {
-            host.stored
-                .insert((kind.to_owned(), key.to_owned()), body.to_string())
+            host.stored.insert((kind.to_owned(), key.to_owned()), body.to_string())
         });
         self
     }
 
     /// What is wrong with the settings; empty when nothing is.
     pub fn problems(&self) -> Vec<Problem> {
-        P::Settings::from_json(&self.settings)
-            .err()
-            .unwrap_or_default()
+        P::Settings::from_json(&self.settings).err().unwrap_or_default()
     }
 
     /// Maps a JSON array of records, as Salesforce sends them; one outcome a record, in order. A field that a record
@@ -205,11 +196,7 @@ impl<P: Mapper> Run<P> {
     fn fields(&self, records: &[Box<RawValue>]) -> Vec<String> {
         let declared: Vec<String> = P::describe()
             .map(|description| {
-                description
-                    .reads
-                    .iter()
-                    .map(|field| field.name.to_owned())
-                    .collect()
+                description.reads.iter().map(|field| field.name.to_owned()).collect()
             })
             .unwrap_or_default();
         if !declared.is_empty() {
@@ -248,9 +235,7 @@ fn members(object: &RawValue) -> Vec<(String, Box<RawValue>)> {
         }
     }
 
-    serde_json::Deserializer::from_str(object.get())
-        .deserialize_map(Members)
-        .unwrap_or_default()
+    serde_json::Deserializer::from_str(object.get()).deserialize_map(Members).unwrap_or_default()
 }
 
 /// One text and its cells, as the host makes them.
@@ -261,10 +246,7 @@ fn encode(records: &[Box<RawValue>], fields: &[String]) -> (String, Vec<u32>) {
             let mut value: Option<Box<RawValue>> = Some(record.clone());
             for part in field.split('.') {
                 value = value.and_then(|it| {
-                    members(&it)
-                        .into_iter()
-                        .find(|(name, _)| name == part)
-                        .map(|(_, it)| it)
+                    members(&it).into_iter().find(|(name, _)| name == part).map(|(_, it)| it)
                 });
             }
             let json = value.as_ref().map_or("null", |it| it.get());
@@ -300,13 +282,7 @@ struct Answer<'b> {
 impl<'b> Answer<'b> {
     fn new(out: crate::Outcomes<'_>, batch: &'b str) -> Self {
         let (kinds, rows, text, cells) = out.into_parts();
-        Self {
-            kinds,
-            rows,
-            text,
-            cells,
-            batch,
-        }
+        Self { kinds, rows, text, cells, batch }
     }
 
     fn outcomes(&self, records: usize) -> Vec<Outcome> {
@@ -317,10 +293,7 @@ impl<'b> Answer<'b> {
             rest = after;
             let index = row.index as usize;
             let again = index + 1 == outcomes.len();
-            assert!(
-                index == outcomes.len() || again,
-                "row of record {index} is out of order"
-            );
+            assert!(index == outcomes.len() || again, "row of record {index} is out of order");
             match (row.verdict, outcomes.last_mut()) {
                 (Verdict::Mapped, Some(Outcome::Mapped(made))) if again => {
                     made.push(self.made(row, cells))
@@ -336,11 +309,7 @@ impl<'b> Answer<'b> {
             }
         }
         assert!(rest.is_empty(), "{} cells belong to no row", rest.len());
-        assert!(
-            outcomes.len() == records,
-            "{} outcomes for {records} records",
-            outcomes.len()
-        );
+        assert!(outcomes.len() == records, "{} outcomes for {records} records", outcomes.len());
         outcomes
     }
 
@@ -357,49 +326,27 @@ impl<'b> Answer<'b> {
     }
 
     fn only(&self, cells: &[u64]) -> String {
-        let [reason] = cells else {
-            panic!("a skip has {} cells, not 1", cells.len())
-        };
+        let [reason] = cells else { panic!("a skip has {} cells, not 1", cells.len()) };
         self.text(*reason).to_owned()
     }
 
     fn made(&self, row: &OutRow, cells: &[u64]) -> Made {
         let kind = self.kinds[usize::from(row.kind)];
-        assert!(
-            cells.len() == kind.fields.len() + 1,
-            "a {} has {} cells",
-            kind.name,
-            cells.len()
-        );
+        assert!(cells.len() == kind.fields.len() + 1, "a {} has {} cells", kind.name, cells.len());
         let key = self.text(cells[0]).to_owned();
         assert!(!key.is_empty(), "a {} has no key", kind.name);
         let mut values = cells[1..].iter().map(|cell| self.value(*cell));
         let body = match kind.fields {
-            ["*"] => values
-                .next()
-                .filter(Value::is_object)
-                .expect("the body is a JSON object"),
-            fields => Value::Object(
-                fields
-                    .iter()
-                    .map(|field| (*field).to_owned())
-                    .zip(values)
-                    .collect(),
-            ),
+            ["*"] => values.next().filter(Value::is_object).expect("the body is a JSON object"),
+            fields => {
+                Value::Object(fields.iter().map(|field| (*field).to_owned()).zip(values).collect())
+            }
         };
-        Made {
-            kind: kind.name.to_owned(),
-            key,
-            body,
-        }
+        Made { kind: kind.name.to_owned(), key, body }
     }
 
     fn text(&self, cell: u64) -> &str {
-        let from = if cell & 8 == 0 {
-            self.text.as_str()
-        } else {
-            self.batch
-        };
+        let from = if cell & 8 == 0 { self.text.as_str() } else { self.batch };
         let start = (cell >> 32) as usize;
         &from[start..start + (cell as u32 >> 4) as usize]
     }

@@ -169,9 +169,7 @@ impl ToCell for f64 {
     #[inline]
     fn to_cell(&self, cells: &mut Cells<'_, '_>) {
         if self.is_finite() {
-            cells.written(CellType::Number, |out| {
-                write!(out, "{self:?}").unwrap_or_default()
-            });
+            cells.written(CellType::Number, |out| write!(out, "{self:?}").unwrap_or_default());
         } else {
             cells.null();
         }

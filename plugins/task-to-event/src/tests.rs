@@ -40,16 +40,10 @@ fn an_open_task_occurred_when_it_was_created() {
         (&body["occurred_at"], &body["event_type"]),
         (&json!("2024-02-29T09:00:00Z"), &json!("task"))
     );
-    assert_eq!(
-        (&body["who_kind"], &body["who_key"]),
-        (&json!(null), &json!(null))
-    );
+    assert_eq!((&body["who_kind"], &body["who_key"]), (&json!(null), &json!(null)));
 }
 
 #[test]
 fn rejects_a_call_of_negative_length() {
-    assert_eq!(
-        one(&TASK.replace("125", "-125")).code(),
-        Some("duration.negative")
-    );
+    assert_eq!(one(&TASK.replace("125", "-125")).code(), Some("duration.negative"));
 }

@@ -85,10 +85,7 @@ mod tests {
         // Ids from Salesforce's own documentation.
         let id = Id::parse("001D000000IRFmaIAH").unwrap();
         assert_eq!(id.prefix(), "001");
-        assert_eq!(
-            Id::parse("001D000000IRFma").unwrap().to_18(),
-            "001D000000IRFmaIAH"
-        );
+        assert_eq!(Id::parse("001D000000IRFma").unwrap().to_18(), "001D000000IRFmaIAH");
         assert_eq!(Id::parse("001d000000irfmaIAH"), None);
         assert_eq!(Id::parse("001D000000IRFmaIA"), None);
         assert_eq!(Id::parse("001D000000IRFm!"), None);

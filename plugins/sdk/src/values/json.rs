@@ -15,9 +15,7 @@ impl<'a> Json<'a> {
     /// JSON from its text, if it is well formed.
     pub fn parse(text: impl Into<Cow<'a, str>>) -> Option<Self> {
         let text = text.into();
-        serde_json::from_str::<&serde_json::value::RawValue>(&text)
-            .is_ok()
-            .then_some(Self(text))
+        serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok().then_some(Self(text))
     }
 
     /// The JSON text.
@@ -84,10 +82,7 @@ impl Object {
     /// Adds a text; `None` is null.
     #[must_use]
     pub fn text<'t>(mut self, name: &str, text: impl Into<Option<&'t str>>) -> Self {
-        self.member(
-            name,
-            text.into().map_or(crate::Cell::Null, crate::Cell::Text),
-        );
+        self.member(name, text.into().map_or(crate::Cell::Null, crate::Cell::Text));
         self
     }
 
@@ -96,9 +91,7 @@ impl Object {
     pub fn number<'t>(mut self, name: &str, number: impl Into<Option<super::Number<'t>>>) -> Self {
         self.member(
             name,
-            number
-                .into()
-                .map_or(crate::Cell::Null, |it| crate::Cell::Number(it.as_str())),
+            number.into().map_or(crate::Cell::Null, |it| crate::Cell::Number(it.as_str())),
         );
         self
     }
@@ -159,11 +152,7 @@ mod tests {
 
     #[test]
     fn builds_an_object_in_order() {
-        let json = Object::new()
-            .text("b", "x\"\n")
-            .text("a", None)
-            .boolean("c", true)
-            .finish();
+        let json = Object::new().text("b", "x\"\n").text("a", None).boolean("c", true).finish();
         assert_eq!(json.as_str(), "{\"b\":\"x\\\"\\n\",\"a\":null,\"c\":true}");
         assert_eq!(Object::new().finish().as_str(), "{}");
     }

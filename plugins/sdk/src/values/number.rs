@@ -77,19 +77,14 @@ mod tests {
         assert_eq!(Number::parse("1.39E8").unwrap().as_i64(), Some(139_000_000));
         assert_eq!(Number::parse("-7").unwrap().as_i64(), Some(-7));
         assert_eq!(Number::parse("1.4").unwrap().as_i64(), None);
-        assert_eq!(
-            Number::parse("9223372036854775807.0").unwrap().as_i64(),
-            Some(i64::MAX)
-        );
+        assert_eq!(Number::parse("9223372036854775807.0").unwrap().as_i64(), Some(i64::MAX));
         assert_eq!(Number::parse("1e30").unwrap().as_i64(), None);
         assert_eq!(Number::parse("1e999").unwrap().as_f64(), None);
     }
 
     #[test]
     fn refuses_what_json_would_not_call_a_number() {
-        for text in [
-            "", "-", "01", "1.", "+1", " 1", "1 ", "NaN", "\"1\"", "[1]", "1,2", "0x1",
-        ] {
+        for text in ["", "-", "01", "1.", "+1", " 1", "1 ", "NaN", "\"1\"", "[1]", "1,2", "0x1"] {
             assert_eq!(Number::parse(text), None, "{text}");
         }
     }

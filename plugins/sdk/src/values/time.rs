@@ -71,11 +71,7 @@ impl Date {
         let day = of_year - (153 * month + 2) / 5 + 1;
         let year = year_of_era + days / 146_097 * 400 + u32::from(month >= 10);
         let month = if month < 10 { month + 3 } else { month - 9 };
-        Some(Self {
-            year: u16::try_from(year).ok()?,
-            month: month as u8,
-            day: day as u8,
-        })
+        Some(Self { year: u16::try_from(year).ok()?, month: month as u8, day: day as u8 })
     }
 
     fn spell(&self) -> [u8; 10] {
@@ -122,11 +118,8 @@ impl DateTime {
             return None;
         }
         let date = Date::parse(text.get(..10)?)?;
-        let (hour, minute, second) = (
-            two(&bytes[11..13])?,
-            two(&bytes[14..16])?,
-            two(&bytes[17..19])?,
-        );
+        let (hour, minute, second) =
+            (two(&bytes[11..13])?, two(&bytes[14..16])?, two(&bytes[17..19])?);
         if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
@@ -186,10 +179,9 @@ fn days(year: u16, month: u8) -> u8 {
 
 #[inline]
 fn digits(bytes: &[u8]) -> Option<u16> {
-    bytes.iter().try_fold(0, |number, it| {
-        it.is_ascii_digit()
-            .then(|| number * 10 + u16::from(it - b'0'))
-    })
+    bytes
+        .iter()
+        .try_fold(0, |number, it| it.is_ascii_digit().then(|| number * 10 + u16::from(it - b'0')))
 }
 
 #[inline]
@@ -276,35 +268,26 @@ mod tests {
         let moment = DateTime::parse("2022-02-15T06:21:19.000+0000").unwrap();
         assert_eq!(moment.to_string(), "2022-02-15T06:21:19Z");
         assert_eq!(moment.date(), Date::new(2022, 2, 15).unwrap());
-        for same in [
-            "2022-02-15T06:21:19Z",
-            "2022-02-15T07:51:19.000+0130",
-            "2022-02-15T04:21:19-02:00",
-        ] {
+        for same in
+            ["2022-02-15T06:21:19Z", "2022-02-15T07:51:19.000+0130", "2022-02-15T04:21:19-02:00"]
+        {
             assert_eq!(DateTime::parse(same), Some(moment), "{same}");
         }
         assert_eq!(
-            DateTime::parse("2022-02-15T06:21:19.0451Z")
-                .unwrap()
-                .to_string(),
+            DateTime::parse("2022-02-15T06:21:19.0451Z").unwrap().to_string(),
             "2022-02-15T06:21:19.045Z"
         );
     }
 
     #[test]
     fn knows_its_bounds() {
-        for (millis, text) in [
-            (FIRST, "0001-01-01T00:00:00Z"),
-            (LAST, "9999-12-31T23:59:59.999Z"),
-        ] {
+        for (millis, text) in [(FIRST, "0001-01-01T00:00:00Z"), (LAST, "9999-12-31T23:59:59.999Z")]
+        {
             assert_eq!(DateTime::from_millis(millis).unwrap().to_string(), text);
             assert_eq!(DateTime::parse(text).unwrap().as_millis(), millis);
         }
         assert_eq!(
-            (
-                DateTime::from_millis(FIRST - 1),
-                DateTime::from_millis(LAST + 1)
-            ),
+            (DateTime::from_millis(FIRST - 1), DateTime::from_millis(LAST + 1)),
             (None, None)
         );
     }

@@ -1,0 +1,19 @@
+//! The words of the design as plain values: no I/O, no clock, no library's types.
+
+mod batch;
+mod call;
+mod cursor;
+mod id;
+mod outcome;
+mod run;
+mod scan;
+mod stamp;
+
+pub use batch::{Batch, Cell, CellKind, Record, Span};
+pub use call::{Call, Caller, Purpose, Usage};
+pub use cursor::{Cursor, Position, Scan, Window};
+pub use id::{ConnectionName, IdError, NameError, RecordId, RunId, SyncName};
+pub use outcome::{Outcome, Output, Rejection};
+pub use run::{Counts, Ending, PageNote, PluginNote, RetryNote, Run, Timing, Trigger};
+pub use scan::{Answer, ScanError, Selection};
+pub use stamp::{Stamp, StampError};

@@ -1,0 +1,33 @@
+//! Grants API calls: keeps the ledger of what was spent, decides what may be spent, and hands out permits.
+//!
+//! A request cannot be made without a [`Permit`] or, for the few that Salesforce does not count, a [`Free`] pass; both
+//! are written to the journal before they are handed out. Nothing here sends anything.
+
+mod breaker;
+mod budget;
+mod gate;
+mod ledger;
+mod reading;
+
+pub use breaker::Breaker;
+pub use budget::{Ask, Decision, LOOK_EVERY, Rules, SMALLEST_DAY, Share, Spent, decide};
+pub use gate::{Free, Gate, Journal, Pass, Permit, Refused};
+pub use ledger::{Ledger, SpentBy};
+pub use reading::{LimitInfo, LimitKind};
+
+/// Why a gate cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The journal of earlier calls cannot be read.
+    #[error("the journal of API calls cannot be read: {0}")]
+    Journal(String),
+}
+
+impl Error {
+    /// The stable code, for `kilofold explain`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Journal(_) => "quota.journal",
+        }
+    }
+}

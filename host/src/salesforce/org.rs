@@ -1,0 +1,424 @@
+//! One org: its connections, the HTTP client and the gate, and the road of every request.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT, HeaderValue};
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::connection::{Connection, ConnectionStatus, Session, Vault};
+use super::describe::Cache;
+use super::http::{Answer, Fault, Http};
+use super::retry::Trouble;
+use super::{Error, OrgSettings, Refusal, SealKey, host, soql};
+use crate::model::{Caller, ConnectionName, Purpose, RetryNote, Stamp};
+use crate::quota::{Gate, LOOK_EVERY, LimitKind, Pass};
+
+/// One org, its connections, one HTTP client, the gate. Clones share everything.
+#[derive(Clone)]
+pub struct Org(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub settings: OrgSettings,
+    pub login: Url,
+    pub http: Http,
+    pub gate: Gate,
+    pub vault: Arc<dyn Vault>,
+    pub key: SealKey,
+    pub connections: BTreeMap<ConnectionName, Arc<Connection>>,
+    pub describes: Cache,
+    /// Whether the last counted answer told nothing of the org's day.
+    silent: AtomicBool,
+    looked: Mutex<Option<Instant>>,
+}
+
+/// A request for data, beside its form.
+pub(super) struct Ask<'a> {
+    pub who: &'a Caller,
+    pub purpose: Purpose,
+    /// The object, for the words of errors.
+    pub object: &'a str,
+    /// The session that it belongs to, when it does.
+    pub epoch: Option<u64>,
+}
+
+/// What a request brought.
+pub(super) struct Got<T> {
+    pub value: T,
+    pub epoch: u64,
+    pub date: Option<Stamp>,
+    pub bytes: u64,
+    pub took: Duration,
+    pub request_id: Option<String>,
+    pub retries: Vec<RetryNote>,
+    pub calls: u64,
+}
+
+/// Why the body of a good answer cannot be read.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    /// It is damaged; asking again may help.
+    Damaged(String),
+    /// It is whole, but of no use.
+    Useless(Error),
+}
+
+impl From<Error> for Unreadable {
+    fn from(error: Error) -> Self {
+        Self::Useless(error)
+    }
+}
+
+/// What to do about an answer that is none.
+enum Next {
+    Again(Trouble),
+    Renew,
+    Stop(Error),
+}
+
+impl Org {
+    /// Checks the settings and loads the connections' tokens. Reads the vault; sends nothing.
+    pub fn new(
+        settings: OrgSettings,
+        gate: Gate,
+        vault: Arc<dyn Vault>,
+        key: SealKey,
+    ) -> Result<Self, Error> {
+        let login = host::login(&settings.login)?;
+        let version = settings.version.trim_start_matches('v');
+        if version.split_once('.').is_none_or(|(major, minor)| {
+            major.parse::<u32>().is_err() || minor.parse::<u32>().is_err()
+        }) {
+            let why = format!("'{version}' is not a version such as 62.0");
+            return Err(Error::Setting { setting: "version".to_owned(), why });
+        }
+        let http = Http::new(settings.timeouts, settings.answer_cap, host::is_loopback(&login));
+        let http = http.map_err(|why| Error::Setting { setting: "http".to_owned(), why })?;
+        let mut shared = Shared {
+            login,
+            http,
+            gate,
+            vault,
+            key,
+            connections: BTreeMap::new(),
+            describes: Cache::default(),
+            silent: AtomicBool::new(false),
+            looked: Mutex::new(None),
+            settings,
+        };
+        for one in shared.settings.connections.clone() {
+            let name = one.name.clone();
+            let connection = Arc::new(Connection::load(one, &shared)?);
+            if shared.connections.insert(name.clone(), connection).is_some() {
+                let why = format!("two connections are named '{name}'");
+                return Err(Error::Setting { setting: "connections".to_owned(), why });
+            }
+        }
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// The gate that all requests pass.
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// All connections, by name.
+    pub fn connections(&self) -> Vec<ConnectionStatus> {
+        self.0.connections.values().map(|connection| connection.status()).collect()
+    }
+
+    /// The org's clock, from an answer that Salesforce does not count.
+    pub async fn server_time(&self, who: &Caller) -> Result<Stamp, Error> {
+        let shared = &self.0;
+        let session = shared.connection(&who.connection)?.session()?;
+        let mut url = session.map_or_else(|| shared.login.clone(), |session| session.instance);
+        url.set_path("/services/data/");
+        let what = || Purpose::Versions.as_str().to_owned();
+        let started = Instant::now();
+        let mut failed = 0;
+        loop {
+            let request = shared.http.request(Method::GET, url.clone()).build();
+            let request = request.map_err(|error| unsendable(what(), error))?;
+            let pass = shared.gate.free(who, Purpose::Versions).await.map_err(Error::NoPermit)?;
+            let (trouble, why, wanted) = match shared.http.send(pass.into(), request).await {
+                Ok(answer) => match (answer.date, Trouble::of_status(answer.status)) {
+                    (_, Some(trouble)) => {
+                        (trouble, format!("HTTP {}", answer.status), answer.retry_after)
+                    }
+                    (Some(date), None) => return Ok(date),
+                    (None, None) => {
+                        let why = "it has no usable Date header".to_owned();
+                        return Err(Error::Answer { what: what(), why });
+                    }
+                },
+                Err(Fault::Passing(trouble, why)) => (trouble, why, None),
+                Err(Fault::TooLarge) => {
+                    return Err(Error::TooLarge { what: what(), most: shared.settings.answer_cap });
+                }
+            };
+            failed += 1;
+            let Some(pause) = shared.settings.retry.pause(trouble, failed, rand::random(), wanted)
+            else {
+                let took = started.elapsed();
+                return Err(Error::Unreachable { what: what(), attempts: failed, why, took });
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Org {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Org").field("login", &self.0.login.as_str()).finish_non_exhaustive()
+    }
+}
+
+fn unsendable(what: String, error: reqwest::Error) -> Error {
+    Error::Answer { what, why: error.without_url().to_string() }
+}
+
+impl Shared {
+    pub(super) fn connection(&self, name: &ConnectionName) -> Result<&Arc<Connection>, Error> {
+        self.connections.get(name).ok_or_else(|| Error::UnknownConnection(name.clone()))
+    }
+
+    /// An address under `/services/data/vXX.X/`.
+    pub(super) fn data_path(&self, session: &Session, path: &str) -> Url {
+        let mut url = session.instance.clone();
+        let version = self.settings.version.trim_start_matches('v');
+        url.set_path(&format!("/services/data/v{version}/{path}"));
+        url
+    }
+
+    pub(super) fn request(
+        &self,
+        session: &Session,
+        method: Method,
+        url: Url,
+        headers: &[(&str, &str)],
+    ) -> Result<reqwest::Request, Error> {
+        // `bearer_auth` marks the header as sensitive, so that no debug output shows it.
+        let mut request = self
+            .http
+            .request(method, url)
+            .bearer_auth(session.bearer.expose_secret())
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.build().map_err(|error| unsendable("data".to_owned(), error))
+    }
+
+    /// A permit for a counted call. When the gate's numbers are old it is allowed one look, and asked again.
+    async fn permit(self: &Arc<Self>, who: &Caller, purpose: Purpose) -> Result<Pass, Error> {
+        match self.gate.permit(who, purpose).await {
+            Ok(permit) => Ok(permit.into()),
+            Err(refused) if refused.look => {
+                self.look(who).await?;
+                let permit = self.gate.permit(who, purpose).await.map_err(Error::NoPermit)?;
+                Ok(permit.into())
+            }
+            Err(refused) => Err(Error::NoPermit(refused)),
+        }
+    }
+
+    /// Asks for the limits when answers stopped telling them: a guard without numbers guards nothing.
+    async fn look_if_blind(self: &Arc<Self>, who: &Caller, purpose: Purpose) -> Result<(), Error> {
+        if matches!(purpose, Purpose::Limits | Purpose::Probe)
+            || !self.silent.load(Ordering::Relaxed)
+        {
+            return Ok(());
+        }
+        let fresh = |at: Stamp| Stamp::now().since(at) < LOOK_EVERY;
+        if self.gate.usage().is_some_and(|usage| fresh(usage.at)) {
+            return Ok(());
+        }
+        {
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+                return Ok(());
+            }
+            *looked = Some(Instant::now());
+        }
+        tracing::warn!("answers do not tell the org's API usage; asking the limits resource");
+        self.look(who).await
+    }
+
+    /// The road of every counted request: session, permit, sending, reading; made again, with a permit of its own,
+    /// when the trouble may pass, and with a new session when the old one has ended.
+    pub(super) async fn data<T>(
+        self: &Arc<Self>,
+        ask: Ask<'_>,
+        build: impl Fn(&Session) -> Result<reqwest::Request, Error>,
+        read: impl Fn(&Answer) -> Result<T, Unreadable>,
+    ) -> Result<Got<T>, Error> {
+        let Ask { who, purpose, object, epoch } = ask;
+        let what = || purpose.as_str().to_owned();
+        let started = Instant::now();
+        let connection = self.connection(&who.connection)?;
+        let (mut failed, mut renewed, mut calls) = (0, 0, 0);
+        let mut retries = Vec::new();
+        self.look_if_blind(who, purpose).await?;
+        loop {
+            let session = self.session(who).await?;
+            if epoch.is_some_and(|epoch| epoch != session.epoch) {
+                let why = "the session that it belongs to has ended".to_owned();
+                return Err(Error::Locator { object: object.to_owned(), why });
+            }
+            let request = build(&session)?;
+            let pass = self.permit(who, purpose).await?;
+            connection.used();
+            let (next, why, wanted) = match self.http.send(pass, request).await {
+                Ok(answer) => {
+                    calls += 1;
+                    self.silent.store(answer.limit.api_usage.is_none(), Ordering::Relaxed);
+                    match self.judge(&ask, &answer, &read) {
+                        Ok(value) => {
+                            let Answer { date, body, took, request_id, .. } = answer;
+                            let (bytes, epoch) = (body.len() as u64, session.epoch);
+                            return Ok(Got {
+                                value,
+                                epoch,
+                                date,
+                                bytes,
+                                took,
+                                request_id,
+                                retries,
+                                calls,
+                            });
+                        }
+                        Err((next, why)) => (next, why, answer.retry_after),
+                    }
+                }
+                Err(Fault::Passing(trouble, why)) => {
+                    calls += u64::from(trouble != Trouble::NotSent);
+                    (Next::Again(trouble), why, None)
+                }
+                Err(Fault::TooLarge) => {
+                    return Err(Error::TooLarge { what: what(), most: self.settings.answer_cap });
+                }
+            };
+            let trouble = match next {
+                Next::Stop(error) => return Err(error),
+                Next::Renew if renewed < 2 => {
+                    renewed += 1;
+                    tracing::info!(connection = %who.connection, why, "the session has ended");
+                    note(&mut retries, why, Duration::ZERO);
+                    self.renew(who, Some(session.generation)).await?;
+                    continue;
+                }
+                Next::Renew => {
+                    // Fresh tokens are refused as well; more of them would not help.
+                    let connection = who.connection.clone();
+                    return Err(Error::NotForApi { connection, message: why });
+                }
+                Next::Again(trouble) => trouble,
+            };
+            failed += 1;
+            let pause = self.settings.retry.pause(trouble, failed, rand::random(), wanted);
+            let Some(pause) = pause else {
+                if trouble == Trouble::Crowded {
+                    return Err(Error::Limit { kind: LimitKind::Concurrent, text: why });
+                }
+                let took = started.elapsed();
+                return Err(Error::Unreachable { what: what(), attempts: failed, why, took });
+            };
+            tracing::info!(what = purpose.as_str(), object, why, pause_ms = %pause.as_millis(), "asking again");
+            note(&mut retries, why, pause);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn judge<T>(
+        &self,
+        ask: &Ask<'_>,
+        answer: &Answer,
+        read: impl Fn(&Answer) -> Result<T, Unreadable>,
+    ) -> Result<T, (Next, String)> {
+        if matches!(answer.status, 200..=299 | 304) {
+            return read(answer).map_err(|unreadable| match unreadable {
+                Unreadable::Damaged(why) => {
+                    (Next::Again(Trouble::Damaged), format!("the answer is damaged: {why}"))
+                }
+                Unreadable::Useless(error) => (Next::Stop(error), String::new()),
+            });
+        }
+        let refusal = Refusal::read(answer.status, &answer.body);
+        let why = match refusal.code.as_str() {
+            "" => format!("HTTP {}: {}", refusal.status, refusal.message),
+            code => format!("HTTP {} {code}: {}", refusal.status, refusal.message),
+        };
+        Err((self.meaning(ask, refusal), why))
+    }
+
+    /// What a refusal means for the one who asked.
+    fn meaning(&self, ask: &Ask<'_>, refusal: Refusal) -> Next {
+        let object = || ask.object.to_owned();
+        let connection = || ask.who.connection.clone();
+        let Refusal { status, code, message } = refusal;
+        let error = match code.as_str() {
+            "REQUEST_LIMIT_EXCEEDED" => {
+                let kind = LimitKind::of(&message);
+                self.gate.limit_hit(kind, &message, Stamp::now());
+                if kind == LimitKind::Concurrent {
+                    return Next::Again(Trouble::Crowded);
+                }
+                Error::Limit { kind, text: message }
+            }
+            "INVALID_SESSION_ID"
+                if message.contains("not valid for use with the REST API")
+                    || message.contains("not attached to Agent") =>
+            {
+                Error::NotForApi { connection: connection(), message }
+            }
+            "API_DISABLED_FOR_ORG" | "API_CURRENTLY_DISABLED" => {
+                Error::NotForApi { connection: connection(), message }
+            }
+            "INVALID_QUERY_LOCATOR" => Error::Locator { object: object(), why: message },
+            "QUERY_TIMEOUT" => Error::QueryTimeout { object: object() },
+            "INVALID_FIELD" => {
+                let field = between(&message, "No such column '", "'").map(str::to_owned);
+                Error::InvalidField { object: object(), field, message }
+            }
+            "INVALID_TYPE"
+            | "INVALID_TYPE_FOR_OPERATION"
+            | "EXTERNAL_OBJECT_UNSUPPORTED_EXCEPTION" => {
+                Error::InvalidObject { object: object(), message }
+            }
+            "NOT_FOUND" if ask.purpose == Purpose::Describe => {
+                Error::InvalidObject { object: object(), message }
+            }
+            _ if status == 401 || message == "Bad_OAuth_Token" => return Next::Renew,
+            _ if matches!(status, 414 | 431) => {
+                Error::QueryTooLong { length: soql::LONGEST_URI + 1, most: soql::LONGEST_URI }
+            }
+            _ => match Trouble::of_status(status) {
+                Some(trouble) => return Next::Again(trouble),
+                None => {
+                    let what = ask.purpose.as_str().to_owned();
+                    Error::Refused { what, status, code, message }
+                }
+            },
+        };
+        Next::Stop(error)
+    }
+}
+
+fn note(retries: &mut Vec<RetryNote>, reason: String, pause: Duration) {
+    let waited_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+    retries.push(RetryNote { at: Stamp::now(), reason, waited_ms });
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}

@@ -1,0 +1,193 @@
+//! Queries: one page of records to a call.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use url::Url;
+
+use super::connection::Session;
+use super::http::Answer;
+use super::org::{Ask, Got, Org, Unreadable};
+use super::{Error, soql};
+use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Stamp};
+
+/// Where the next page of a query lies. It is good for one session of one run, and never stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locator {
+    path: String,
+    epoch: u64,
+    object: String,
+}
+
+/// The records that one call brought.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The records, however many came; see [`Page::split`].
+    pub batch: Batch,
+    /// How many records the whole query has.
+    pub total: u64,
+    /// Whether this is the last page.
+    pub done: bool,
+    /// The next page; none on the last one.
+    pub next: Option<Locator>,
+    /// The org's clock when it answered; the local one when it did not tell.
+    pub date: Stamp,
+    /// Bytes of the answer, unpacked.
+    pub bytes: u64,
+    /// From request to last byte, of the attempt that succeeded.
+    pub took: Duration,
+    /// Salesforce's id of the request.
+    pub request_id: Option<String>,
+    /// Why it had to be asked for again, if it had to.
+    pub retries: Vec<RetryNote>,
+    /// Counted calls spent on it.
+    pub calls: u64,
+}
+
+impl Page {
+    /// Takes the records out, in batches of at most `most` (at least 1), in order; the text is shared. An empty page is
+    /// one empty batch.
+    pub fn take_batches(&mut self, most: usize) -> Vec<Batch> {
+        let (most, whole) = (most.max(1), std::mem::take(&mut self.batch));
+        if whole.len() <= most {
+            return vec![whole];
+        }
+        let all: Vec<usize> = (0..whole.len()).collect();
+        all.chunks(most).map(|part| whole.select(part)).collect()
+    }
+}
+
+impl Org {
+    /// Sends a query and reads its first page. `all`: deleted and archived records too. `page_size` is a wish within
+    /// 200 to 2000; pages may be smaller or larger.
+    pub async fn query(
+        &self,
+        who: &Caller,
+        soql: &str,
+        all: bool,
+        selection: &Selection,
+        page_size: u16,
+    ) -> Result<Page, Error> {
+        let object = object_of(soql);
+        let path = if all { "queryAll" } else { "query" };
+        let build = |session: &Session| self.query_request(session, path, soql, page_size);
+        let ask = Ask { who, purpose: Purpose::Query, object, epoch: None };
+        self.page(ask, build, selection).await
+    }
+
+    /// Reads a further page. When the session changed since the locator was given, or Salesforce no longer knows it,
+    /// the error is [`Error::Locator`]: query again from the last committed record.
+    pub async fn more(
+        &self,
+        who: &Caller,
+        locator: &Locator,
+        selection: &Selection,
+        page_size: u16,
+    ) -> Result<Page, Error> {
+        let object = &locator.object;
+        let build = |session: &Session| {
+            let why = "the address of the next page leads to another host".to_owned();
+            let url = session.instance.join(&locator.path).ok();
+            let url = url.filter(|url| url.origin() == session.instance.origin());
+            let url = url.ok_or(Error::Answer { what: "query-more".to_owned(), why })?;
+            self.records_request(session, url, page_size)
+        };
+        let ask = Ask { who, purpose: Purpose::QueryMore, object, epoch: Some(locator.epoch) };
+        self.page(ask, build, selection).await
+    }
+
+    /// How many records a `SELECT COUNT()` query counts.
+    pub async fn count(&self, who: &Caller, soql: &str) -> Result<u64, Error> {
+        let build = |session: &Session| self.query_request(session, "query", soql, 2000);
+        let ask = Ask { who, purpose: Purpose::Count, object: object_of(soql), epoch: None };
+        let read = |answer: &Answer| {
+            let found = Selection::new(&[], None).read_answer(&answer.body);
+            Ok(found.map_err(|error| Unreadable::Damaged(error.to_string()))?.total)
+        };
+        Ok(self.shared().data(ask, build, read).await?.value)
+    }
+
+    fn query_request(
+        &self,
+        session: &Session,
+        path: &str,
+        soql: &str,
+        page_size: u16,
+    ) -> Result<reqwest::Request, Error> {
+        let mut url = self.shared().data_path(session, path);
+        url.query_pairs_mut().append_pair("q", soql);
+        let length = url.as_str().len() - url.origin().ascii_serialization().len();
+        if length > soql::LONGEST_URI {
+            return Err(Error::QueryTooLong { length, most: soql::LONGEST_URI });
+        }
+        self.records_request(session, url, page_size)
+    }
+
+    fn records_request(
+        &self,
+        session: &Session,
+        url: Url,
+        page_size: u16,
+    ) -> Result<reqwest::Request, Error> {
+        let options = format!("batchSize={}", page_size.clamp(200, 2000));
+        self.shared().request(session, Method::GET, url, &[("sforce-query-options", &options)])
+    }
+
+    async fn page(
+        &self,
+        ask: Ask<'_>,
+        build: impl Fn(&Session) -> Result<reqwest::Request, Error>,
+        selection: &Selection,
+    ) -> Result<Page, Error> {
+        let (what, object) = (ask.purpose.as_str(), ask.object);
+        let read = |answer: &Answer| {
+            let found = selection.read_answer(&answer.body).map_err(|source| match source {
+                ScanError::Json(_) => Unreadable::Damaged(source.to_string()),
+                source => Error::Records { object: object.to_owned(), source }.into(),
+            })?;
+            if !found.done && found.next.is_none() {
+                return Err(missing(what, "nextRecordsUrl"));
+            }
+            Ok((found.batch, found.total, found.done, found.next))
+        };
+        let got: Got<_> = self.shared().data(ask, build, read).await?;
+        let (batch, total, done, next) = got.value;
+        let next = next.filter(|_| !done);
+        let epoch = got.epoch;
+        Ok(Page {
+            batch,
+            total,
+            done,
+            next: next.map(|path| Locator { path, epoch, object: object.to_owned() }),
+            date: got.date.unwrap_or_else(Stamp::now),
+            bytes: got.bytes,
+            took: got.took,
+            request_id: got.request_id,
+            retries: got.retries,
+            calls: got.calls,
+        })
+    }
+}
+
+fn missing(what: &str, member: &str) -> Unreadable {
+    let why = format!("it has no usable member '{member}'");
+    Error::Answer { what: what.to_owned(), why }.into()
+}
+
+/// The object of a query of ours, for the words of errors.
+fn object_of(soql: &str) -> &str {
+    soql.split_once(" FROM ")
+        .and_then(|(_, rest)| rest.split_whitespace().next())
+        .unwrap_or("the query")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_object() {
+        assert_eq!(object_of("SELECT Id FROM Contact ORDER BY Id"), "Contact");
+        assert_eq!(object_of("x"), "the query");
+    }
+}
