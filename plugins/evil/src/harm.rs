@@ -96,10 +96,9 @@ pub(crate) fn on_batch(mode: &str, records: &Records<'_>) {
         "memory-grow" => grow(),
         "stack" => dig(black_box(1)),
         "stack-calls" => fall(),
-        "panic" => panic!(
-            "told to panic, with \"quotes\", {} records and \u{1b}[31mcolour",
-            records.len()
-        ),
+        "panic" => {
+            panic!("told to panic, with \"quotes\", {} records and \u{1b}[31mcolour", records.len())
+        }
         "panic-huge" => speak(None, &"last words ".repeat(1 << 20)),
         // Without a word: no panic hook runs, so the host knows nothing but the trap.
         "abort" => std::process::abort(),

@@ -42,29 +42,14 @@ mod several {
     }
 
     fn map(ticket: Ticket<'_>) -> Result<(Any<'_>, Option<Tag<'_>>), Reject> {
-        let extra = (ticket.size == Some(0)).then(|| Tag {
-            key: String::new(),
-            name: "no key",
-        });
+        let extra = (ticket.size == Some(0)).then(|| Tag { key: String::new(), name: "no key" });
         let any = match ticket.kind__c {
-            "ticket" => Any::Ticket(Made {
-                id: ticket.id,
-                tags: ticket.tags__c,
-                size: ticket.size,
-            }),
+            "ticket" => {
+                Any::Ticket(Made { id: ticket.id, tags: ticket.tags__c, size: ticket.size })
+            }
             _ => {
-                let tag = |name| Tag {
-                    key: format!("{}/{name}", ticket.id),
-                    name,
-                };
-                Any::Tags(
-                    ticket
-                        .tags__c
-                        .iter()
-                        .flat_map(MultiPicklist::iter)
-                        .map(tag)
-                        .collect(),
-                )
+                let tag = |name| Tag { key: format!("{}/{name}", ticket.id), name };
+                Any::Tags(ticket.tags__c.iter().flat_map(MultiPicklist::iter).map(tag).collect())
             }
         };
         Ok((any, extra))
@@ -139,32 +124,15 @@ fn makes_several_outputs_of_several_kinds() {
             {"Id": "5", "Kind__c": "ticket", "Size": 1.5},
             {"Id": "6", "Kind__c": "ticket", "Tags__c": 7}]"#,
     );
-    assert_eq!(
-        outcomes[0].body("ticket"),
-        json!({"allTags": ["a", "ü"], "size": 12})
-    );
-    let tags: Vec<_> = outcomes[1]
-        .made("tag")
-        .iter()
-        .map(|made| (made.key.as_str(), made.body.clone()))
-        .collect();
-    assert_eq!(
-        tags,
-        [("2/a", json!({"name": "a"})), ("2/ü", json!({"name": "ü"}))]
-    );
-    assert_eq!(
-        outcomes[2],
-        Outcome::Skipped("the mapping made no output".to_owned())
-    );
+    assert_eq!(outcomes[0].body("ticket"), json!({"allTags": ["a", "ü"], "size": 12}));
+    let tags: Vec<_> =
+        outcomes[1].made("tag").iter().map(|made| (made.key.as_str(), made.body.clone())).collect();
+    assert_eq!(tags, [("2/a", json!({"name": "a"})), ("2/ü", json!({"name": "ü"}))]);
+    assert_eq!(outcomes[2], Outcome::Skipped("the mapping made no output".to_owned()));
     // The ticket that was already made is taken back with the tag that has no key.
     assert_eq!(outcomes[3].code(), Some("output.key"));
-    let Outcome::Failed { message, field, .. } = &outcomes[4] else {
-        panic!("{:?}", outcomes[4])
-    };
-    assert_eq!(
-        message,
-        "Size must be a whole number that fits i64, but is the number \"1.5\""
-    );
+    let Outcome::Failed { message, field, .. } = &outcomes[4] else { panic!("{:?}", outcomes[4]) };
+    assert_eq!(message, "Size must be a whole number that fits i64, but is the number \"1.5\"");
     assert_eq!(field.as_deref(), Some("Size"));
     assert_eq!(outcomes[5].code(), Some("field.type"));
 }
@@ -172,33 +140,12 @@ fn makes_several_outputs_of_several_kinds() {
 #[test]
 fn describes_what_the_structs_say() {
     let description = several::Plugin::describe().unwrap();
-    let reads: Vec<_> = description
-        .reads
-        .iter()
-        .map(|field| (field.name, field.required))
-        .collect();
-    assert_eq!(
-        reads,
-        [
-            ("Id", true),
-            ("Kind__c", true),
-            ("Tags__c", false),
-            ("Size", false)
-        ]
-    );
-    let kinds: Vec<_> = description
-        .outputs
-        .iter()
-        .map(|kind| (kind.name, kind.fields))
-        .collect();
-    assert_eq!(
-        kinds,
-        [("ticket", &["allTags", "size"][..]), ("tag", &["name"][..])]
-    );
-    assert_eq!(
-        (description.name, description.version, description.summary),
-        ("several", "9", "s")
-    );
+    let reads: Vec<_> =
+        description.reads.iter().map(|field| (field.name, field.required)).collect();
+    assert_eq!(reads, [("Id", true), ("Kind__c", true), ("Tags__c", false), ("Size", false)]);
+    let kinds: Vec<_> = description.outputs.iter().map(|kind| (kind.name, kind.fields)).collect();
+    assert_eq!(kinds, [("ticket", &["allTags", "size"][..]), ("tag", &["name"][..])]);
+    assert_eq!((description.name, description.version, description.summary), ("several", "9", "s"));
     assert!(!description.maps_deletions && whole::Plugin::describe().unwrap().maps_deletions);
 }
 
@@ -217,41 +164,22 @@ fn takes_a_whole_batch_with_settings_context_and_joins() {
         (outcomes[1].code(), outcomes[2].code()),
         (Some("field.missing"), Some("owner.unknown"))
     );
-    assert_eq!(
-        run.logs(),
-        [(Level::Warn, "2 lines, at least 2, Some(***)".to_owned())]
-    );
+    assert_eq!(run.logs(), [(Level::Warn, "2 lines, at least 2, Some(***)".to_owned())]);
 }
 
 #[test]
 fn says_all_that_is_wrong_with_settings() {
     let run =
         Run::<whole::Plugin>::new().settings(json!({"home": "mars", "least": "2", "tokn": 1}));
-    let problems: Vec<_> = run
-        .problems()
-        .into_iter()
-        .map(|it| (it.setting, it.message))
-        .collect();
+    let problems: Vec<_> = run.problems().into_iter().map(|it| (it.setting, it.message)).collect();
     let expect = [
-        (
-            "tokn",
-            "there is no such setting; there are: home, least, token",
-        ),
+        ("tokn", "there is no such setting; there are: home, least, token"),
         ("home", "must be one of: eu, us"),
         ("least", "must be a whole number"),
     ];
-    assert_eq!(
-        problems,
-        expect.map(|(setting, message)| (setting.to_owned(), message.to_owned()))
-    );
+    assert_eq!(problems, expect.map(|(setting, message)| (setting.to_owned(), message.to_owned())));
     assert!(Run::<whole::Plugin>::new().problems().is_empty());
-    assert_eq!(
-        Run::<several::Plugin>::new()
-            .settings(json!({"a": 1}))
-            .problems()
-            .len(),
-        1
-    );
+    assert_eq!(Run::<several::Plugin>::new().settings(json!({"a": 1})).problems().len(), 1);
 }
 
 #[test]
@@ -289,13 +217,5 @@ fn hands_on_by_reference_what_lies_in_the_batch() {
     let at = own.len() - 10;
     assert_eq!((rows.len(), &own[at..]), (2, "nÜnïcode"));
     let cell = |start: usize, length: u64, bits: u64| (start as u64) << 32 | length << 4 | bits;
-    assert_eq!(
-        cells,
-        [
-            cell(2, 1, 9),
-            cell(3, 6, 9),
-            cell(at, 1, 1),
-            cell(at + 1, 9, 1)
-        ]
-    );
+    assert_eq!(cells, [cell(2, 1, 9), cell(3, 6, 9), cell(at, 1, 1), cell(at + 1, 9, 1)]);
 }

@@ -105,10 +105,7 @@ impl DateTime {
         }
         let since_year_0 = (millis + i64::from(MARCH_0) * DAY) as u64;
         let date = Date::from_days((since_year_0 / DAY as u64) as u32)?;
-        Some(Self {
-            date,
-            clock: (since_year_0 % DAY as u64) as u32,
-        })
+        Some(Self { date, clock: (since_year_0 % DAY as u64) as u32 })
     }
 
     /// A moment spelled `2024-02-29T08:30:00.000+0000`; `Z`, `+01:00` and no fraction are read as well.
@@ -199,12 +196,7 @@ fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
         return None;
     }
     let millis = (0..3).fold(0, |number, at| {
-        number * 10
-            + if at < length {
-                u32::from(rest[at] - b'0')
-            } else {
-                0
-            }
+        number * 10 + if at < length { u32::from(rest[at] - b'0') } else { 0 }
     });
     Some((millis, &rest[length..]))
 }
