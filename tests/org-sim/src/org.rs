@@ -1,12 +1,13 @@
 //! The org: all records of all objects, their schema, and the questions that can be asked of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use crate::data::id::{self, Numbering};
+use crate::data::index::ByStamp;
 use crate::data::make::{Cell, mix};
 use crate::data::objects::{OBJECTS, find};
 pub use crate::data::replicate::Truth;
@@ -112,7 +113,7 @@ pub struct Table {
     pub(crate) hidden: Vec<bool>,
     pub(crate) described: i64,
     pub(crate) revision: u64,
-    by_stamp: Mutex<Option<(u64, Arc<Vec<u32>>)>>,
+    pub(crate) by_stamp: ByStamp,
 }
 
 /// All records of one org.
@@ -242,7 +243,7 @@ impl Table {
             hidden: vec![false; object.fields.len()],
             described: now - 20 * DAY - (salt % 1_000_000) as i64,
             revision: 0,
-            by_stamp: Mutex::new(None),
+            by_stamp: ByStamp::default(),
         };
         table
             .rows
@@ -285,24 +286,9 @@ impl Table {
             .map_or(Value::Null, |about| cell.make(field, about))
     }
 
-    /// Row numbers in the order of (SystemModstamp, Id), sorted once per change of the table.
+    /// Row numbers in the order of (SystemModstamp, Id).
     pub(crate) fn by_stamp(&self) -> Arc<Vec<u32>> {
-        let mut kept = self.by_stamp.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((revision, order)) = kept.as_ref()
-            && *revision == self.revision
-        {
-            return Arc::clone(order);
-        }
-        // Starting from the old order makes the stable sort find long runs.
-        let mut order = kept
-            .take()
-            .map(|(_, order)| Arc::unwrap_or_clone(order))
-            .unwrap_or_default();
-        order.extend(order.len() as u32..self.rows.len() as u32);
-        order.sort_by_key(|row| (self.rows[*row as usize].stamp, *row));
-        let order = Arc::new(order);
-        *kept = Some((self.revision, Arc::clone(&order)));
-        order
+        self.by_stamp.order(&self.rows)
     }
 
     /// When describe last changed.

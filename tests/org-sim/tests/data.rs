@@ -401,9 +401,40 @@ fn changes_show_in_values_stamps_and_digest() {
     );
     org.purge("Contact", &late, later);
     assert_eq!(org.truth("Contact").count, 2_003);
+
+    // Every kind of change moves a record in the order of stamps.
+    let stamped = |org: &Org| -> Vec<(String, String)> {
+        let found = all(
+            org,
+            "SELECT Id, SystemModstamp FROM Contact ORDER BY SystemModstamp, Id",
+        );
+        found
+            .iter()
+            .map(|r| {
+                (
+                    r["SystemModstamp"].as_str().unwrap().to_owned(),
+                    r["Id"].as_str().unwrap().to_owned(),
+                )
+            })
+            .collect()
+    };
+    for round in 0..4_i64 {
+        let at = later + (round + 1).minutes();
+        match round {
+            0 => drop(org.touch("Contact", 7, 3, at)),
+            1 => org.delete("Contact", &touched[3..9], at),
+            2 => org.undelete("Contact", &touched[3..5], at),
+            _ => org
+                .set_field("Contact", &touched[0], "Title", json!("x"), at)
+                .unwrap(),
+        }
+        let order = stamped(&org);
+        assert!(order.len() == 2_003 && order.is_sorted(), "round {round}");
+    }
     assert_eq!(
+        // Four are in the recycle bin.
         org.record_count(&["contact", "Nope"]),
-        json!({"sObjects": [{"count": 2_003, "name": "Contact"}]})
+        json!({"sObjects": [{"count": 1_999, "name": "Contact"}]})
     );
 }
 

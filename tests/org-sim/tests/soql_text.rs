@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use org_sim::org::{ApiError, Org, Sizes};
 use org_sim::soql::ast::{At, Expr, Group, Item, Literal, Op, Order, Query, Test};
@@ -13,17 +15,16 @@ fn now() -> Timestamp {
     "2026-03-18T12:00:00Z".parse().unwrap()
 }
 
-fn org() -> Org {
+static ORG: LazyLock<Org> = LazyLock::new(|| {
     Org::new(
         1,
-        &Sizes(vec![("Contact".to_owned(), 3), ("Account".to_owned(), 2)]),
+        &Sizes(vec![("Contact".to_owned(), 60), ("Account".to_owned(), 5)]),
         now(),
     )
-}
+});
 
 fn error(soql: &str) -> ApiError {
-    org()
-        .query(soql, false, now())
+    ORG.query(soql, false, now())
         .map(|rs| rs.total)
         .unwrap_err()
 }
@@ -210,7 +211,91 @@ fn query() -> impl Strategy<Value = Query> {
         )
 }
 
+/// Comparisons that mostly pass the checks: fields with literals of their type.
+fn sound() -> impl Strategy<Value = Expr> {
+    let ops = vec![
+        Op::Eq,
+        Op::Ne,
+        Op::Lt,
+        Op::Le,
+        Op::Gt,
+        Op::Ge,
+        Op::In,
+        Op::NotIn,
+    ];
+    let stamp = (0_i64..1_200).prop_map(|day| {
+        Literal::Time(Timestamp::from_second(1_679_000_000 + day * 80_000).unwrap())
+    });
+    let literal = prop_oneof![
+        (
+            Just("SystemModstamp"),
+            prop_oneof![
+                stamp,
+                Just(Literal::Named("LAST_N_DAYS".to_owned(), Some(400)))
+            ]
+        ),
+        (
+            Just("Id"),
+            (0_u64..80).prop_map(|number| Literal::Text(
+                ORG.truth("Contact").rows[number as usize % 60].0.clone()
+            ))
+        ),
+        (
+            Just("Title"),
+            prop::sample::select(vec!["CFO", "owner/founder", "", "M"])
+                .prop_map(|text| Literal::Text(text.to_owned()))
+        ),
+        (
+            Just("Score__c"),
+            (0_i32..100).prop_map(|number| Literal::Number(f64::from(number)))
+        ),
+        (Just("Account.Rating"), Just(Literal::Null)),
+        (Just("IsDeleted"), any::<bool>().prop_map(Literal::Bool)),
+    ];
+    let one = (literal, prop::sample::select(ops)).prop_map(|((field, literal), op)| {
+        // Checkboxes are equal or not.
+        let op = if matches!(literal, Literal::Bool(_)) && op != Op::Ne {
+            Op::Eq
+        } else {
+            op
+        };
+        Expr::Test(Test {
+            path: at(field.to_owned()),
+            op: at(op),
+            with: vec![at(literal)],
+        })
+    });
+    one.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 2..4).prop_map(Expr::And),
+            vec(inner.clone(), 2..4).prop_map(Expr::Or),
+            inner.prop_map(|term| Expr::Not(Box::new(term))),
+        ]
+    })
+}
+
 proptest! {
+    /// Every record is on one side of a filter, and no index or order changes which are found.
+    #[test]
+    fn a_filter_and_its_negation_share_the_records_out(filter in sound(), limit in 1_usize..70) {
+        let ids = |soql: &str| -> Vec<String> {
+            let rs = ORG.query(soql, true, now()).unwrap();
+            let page: Vec<serde_json::Value> = serde_json::from_slice(&ORG.page(&rs, 0, 100, "58.0")).unwrap();
+            page.iter().map(|record| record["Id"].as_str().unwrap().to_owned()).collect()
+        };
+        let found = ids(&format!("SELECT Id FROM Contact WHERE {filter}"));
+        let others = ids(&format!("SELECT Id FROM Contact WHERE NOT ({filter})"));
+        prop_assert_eq!(found.len() + others.len(), 60, "{}", filter);
+        prop_assert!(found.is_sorted() && found.iter().all(|id| !others.contains(id)));
+        for order in ["Id DESC", "SystemModstamp", "SystemModstamp DESC, Id DESC", "Title, Id"] {
+            let mut ordered = ids(&format!("SELECT Id FROM Contact WHERE {filter} ORDER BY {order}"));
+            let cut = ids(&format!("SELECT Id FROM Contact WHERE {filter} ORDER BY {order} LIMIT {limit}"));
+            prop_assert_eq!(&ordered[..limit.min(ordered.len())], cut.as_slice());
+            ordered.sort_unstable();
+            prop_assert_eq!(&ordered, &found, "{} {}", filter, order);
+        }
+    }
+
     #[test]
     fn a_printed_query_reads_back_as_itself(query in query()) {
         let text = query.to_string();
@@ -229,10 +314,9 @@ proptest! {
         Just("="), Just("<"), Just("LIKE"), Just("'a%\\_'"), Just("null"), Just("1.5"), Just("2024-01-01"), Just("2024-01-01T00:00:00Z"), Just("LAST_N_DAYS"), Just(":"), Just("7"),
         Just("TODAY"), Just("ORDER BY"), Just("NULLS"), Just("LAST"), Just("LIMIT"), Just("OFFSET"), Just("COUNT()"), Just("FIELDS(ALL)"), Just("Account.Name"), Just("CreatedDate"),
     ], 0..24)) {
-        let org = org();
         let soql = words.join(" ");
-        if let Ok(rs) = org.query(&soql, true, now()) {
-            prop_assert!(rs.total <= 3);
+        if let Ok(rs) = ORG.query(&soql, true, now()) {
+            prop_assert!(rs.total <= 60);
         }
         let soql = format!("SELECT Id FROM Contact WHERE {soql}");
         if let Ok(query) = parse(&soql) {

@@ -28,6 +28,7 @@ impl Org {
         let at = now.as_second();
         let chosen = table.choose(n, rng_seed);
         for row in &chosen {
+            table.by_stamp.moved(*row);
             let row = &mut table.rows[*row as usize];
             row.edits = row.edits.wrapping_add(1);
             row.revision = row.revision.wrapping_add(1);
@@ -176,6 +177,7 @@ impl Org {
             .overrides
             .insert((row, u16::try_from(index).unwrap_or(u16::MAX)), value);
         let state = &mut table.rows[row as usize];
+        table.by_stamp.moved(row);
         state.overridden = true;
         state.modified = now.as_second();
         state.stamp = now.as_second();
@@ -198,6 +200,7 @@ impl Org {
                 .filter(|row| !row.purged)
             {
                 act(row, now.as_second());
+                table.by_stamp.moved(number);
                 row.revision = row.revision.wrapping_add(1);
             }
         }
@@ -208,7 +211,8 @@ impl Org {
         let Some(table) = self.change(object, stamp) else {
             return;
         };
-        for row in table.rows.iter_mut().filter(|row| !row.purged) {
+        for (number, row) in (0..).zip(&mut table.rows).filter(|(_, row)| !row.purged) {
+            table.by_stamp.moved(number);
             row.stamp = stamp.as_second();
             row.modified = row.stamp;
             row.created = row.created.min(row.stamp);

@@ -3,6 +3,7 @@
 pub mod change;
 pub mod describe;
 pub mod id;
+pub mod index;
 pub mod make;
 pub mod objects;
 pub mod replicate;
