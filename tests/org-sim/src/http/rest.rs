@@ -81,8 +81,15 @@ fn data(
     let refusal = match refusal {
         Some(Refusal {
             counted: false,
-            answer,
-        }) => return answer,
+            mut answer,
+        }) => {
+            if answer.status == StatusCode::FORBIDDEN
+                && let Some(value) = effects::limit_header(state, hits)
+            {
+                answer.set(LIMIT_HEADER, &value);
+            }
+            return answer;
+        }
         other => other,
     };
     let session = match session(state, ask) {
