@@ -206,10 +206,8 @@ fn top(body: &Bytes) -> Result<Top, Unreadable> {
             "records" if value.is_array() => {
                 let raw = value.as_raw_str();
                 let start = (raw.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-                let span = |start, len| {
-                    Some(Span { start: u32::try_from(start).ok()?, len: u32::try_from(len).ok()? })
-                };
-                top.records = span(start, raw.len());
+                let (start, len) = (u32::try_from(start).ok(), u32::try_from(raw.len()).ok());
+                top.records = start.zip(len).map(|(start, len)| Span { start, len });
             }
             _ => {}
         }
