@@ -327,7 +327,11 @@ impl Shared {
             let pause = self.settings.retry.pause(trouble, failed, rand::random(), wanted);
             let Some(pause) = pause else {
                 if trouble == Trouble::Crowded {
-                    return Err(Error::Limit { kind: LimitKind::Concurrent, text: why });
+                    let kind = match LimitKind::of(&why) {
+                        LimitKind::LongRunning => LimitKind::LongRunning,
+                        _ => LimitKind::Concurrent,
+                    };
+                    return Err(Error::Limit { kind, text: why });
                 }
                 let took = started.elapsed();
                 return Err(Error::Unreachable { what: what(), attempts: failed, why, took });
@@ -366,10 +370,11 @@ impl Shared {
         let connection = || ask.who.connection.clone();
         let Refusal { status, code, message } = refusal;
         let error = match code.as_str() {
+            _ if status == 429 => return Next::Again(Trouble::Crowded),
             "REQUEST_LIMIT_EXCEEDED" => {
                 let kind = LimitKind::of(&message);
                 self.gate.limit_hit(kind, &message, Stamp::now());
-                if kind == LimitKind::Concurrent {
+                if kind != LimitKind::Daily {
                     return Next::Again(Trouble::Crowded);
                 }
                 Error::Limit { kind, text: message }
