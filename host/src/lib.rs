@@ -1,4 +1,42 @@
-//! kilofold pulls Salesforce objects into an embedded store through mapping plugins.
+//! kilofold pulls Salesforce objects into an embedded store, on a schedule, through mapping plugins.
+//!
+//! The rooms, in the order of a batch's road:
 
-pub mod model;
+/// The command line; the only room that prints.
+pub mod cli;
+
+/// `kilofold.toml`, as it is written and as it is used.
+pub mod config;
+
+/// Puts the rooms together.
+pub mod app;
+
+/// 1. Finds the sync that is due and starts its run.
+pub mod schedule;
+
+/// 2. Grants a permit for one API call, or says until when not.
+pub mod quota;
+
+/// 3. Spends the permit: one page of at most 1000 records.
+pub mod salesforce;
+
+/// 4. Maps the batch in a WebAssembly component.
+pub mod plugin;
+
+/// 5. Commits the batch in one atomic, durable step.
+pub mod store;
+
+/// The road itself: one run of one sync.
 pub mod sync;
+
+/// 6. Tells once what happened.
+pub mod events;
+
+/// Shows it: the API and the page.
+pub mod web;
+
+/// Every code that a user can meet, with its meaning and cure.
+pub mod error;
+
+/// The words of the design as plain values.
+pub mod model;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `kilofold`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kilofold::cli::main()
+}

@@ -68,7 +68,7 @@ pub struct Record {
 }
 
 /// The records of one page (at most 1000), the page's text, and a cell for each declared field.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// The text that all spans point into: UTF-8.
     pub text: Bytes,

@@ -15,5 +15,5 @@ pub use cursor::{Cursor, Position, Scan, Window};
 pub use id::{ConnectionName, IdError, NameError, RecordId, RunId, SyncName};
 pub use outcome::{Outcome, Output, Rejection};
 pub use run::{Counts, Ending, PageNote, PluginNote, RetryNote, Run, Timing, Trigger};
-pub use scan::{ScanError, Selection};
+pub use scan::{Answer, ScanError, Selection};
 pub use stamp::{Stamp, StampError};

@@ -191,6 +191,14 @@ impl Gate {
         }
     }
 
+    /// When a probe may next see whether calls are possible again; none while they are.
+    pub fn look_again(&self) -> Option<Stamp> {
+        match self.breaker() {
+            Breaker::Open => None,
+            Breaker::Closed { probe_at, .. } => Some(probe_at),
+        }
+    }
+
     /// Takes in whether a probe was answered (with anything but a refusal for the day).
     pub fn probed(&self, answered: bool) {
         let mut state = self.state();

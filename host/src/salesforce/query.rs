@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::Method;
-use sonic_rs::JsonValueTrait as _;
 use url::Url;
 
 use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Got, Org, Unreadable};
 use super::{Error, soql};
-use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Span, Stamp};
+use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Stamp};
 
 /// Where the next page of a query lies. It is good for one session of one run, and never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,25 +45,16 @@ pub struct Page {
 }
 
 impl Page {
-    /// The records in batches of at most `most` (at least 1), in order; the text is shared. An empty page is one
-    /// empty batch.
-    pub fn split(&self, most: usize) -> Vec<Batch> {
-        let most = most.max(1);
-        if self.batch.len() <= most {
-            return vec![self.batch.clone()];
+    /// Takes the records out, in batches of at most `most` (at least 1), in order; the text is shared. An empty page is
+    /// one empty batch.
+    pub fn take_batches(&mut self, most: usize) -> Vec<Batch> {
+        let (most, whole) = (most.max(1), std::mem::take(&mut self.batch));
+        if whole.len() <= most {
+            return vec![whole];
         }
-        let all: Vec<usize> = (0..self.batch.len()).collect();
-        all.chunks(most).map(|part| self.batch.select(part)).collect()
+        let all: Vec<usize> = (0..whole.len()).collect();
+        all.chunks(most).map(|part| whole.select(part)).collect()
     }
-}
-
-/// What the top level of an answer to a query holds.
-#[derive(Debug, Default)]
-struct Top {
-    total: Option<u64>,
-    done: Option<bool>,
-    next: Option<String>,
-    records: Option<Span>,
 }
 
 impl Org {
@@ -112,8 +101,8 @@ impl Org {
         let build = |session: &Session| self.query_request(session, "query", soql, 2000);
         let ask = Ask { who, purpose: Purpose::Count, object: object_of(soql), epoch: None };
         let read = |answer: &Answer| {
-            let total = top(&answer.body)?.total;
-            total.ok_or_else(|| missing("count", "totalSize"))
+            let found = Selection::new(&[], None).read_answer(&answer.body);
+            Ok(found.map_err(|error| Unreadable::Damaged(error.to_string()))?.total)
         };
         Ok(self.shared().data(ask, build, read).await?.value)
     }
@@ -152,19 +141,14 @@ impl Org {
     ) -> Result<Page, Error> {
         let (what, object) = (ask.purpose.as_str(), ask.object);
         let read = |answer: &Answer| {
-            let top = top(&answer.body)?;
-            let total = top.total.ok_or_else(|| missing(what, "totalSize"))?;
-            let done = top.done.ok_or_else(|| missing(what, "done"))?;
-            let records = top.records.ok_or_else(|| missing(what, "records"))?;
-            if !done && top.next.is_none() {
+            let found = selection.read_answer(&answer.body).map_err(|source| match source {
+                ScanError::Json(_) => Unreadable::Damaged(source.to_string()),
+                source => Error::Records { object: object.to_owned(), source }.into(),
+            })?;
+            if !found.done && found.next.is_none() {
                 return Err(missing(what, "nextRecordsUrl"));
             }
-            let batch =
-                selection.read_list(&answer.body, records).map_err(|source| match source {
-                    ScanError::Json { .. } => Unreadable::Damaged(source.to_string()),
-                    source => Error::Records { object: object.to_owned(), source }.into(),
-                })?;
-            Ok((batch, total, done, top.next))
+            Ok((found.batch, found.total, found.done, found.next))
         };
         let got: Got<_> = self.shared().data(ask, build, read).await?;
         let (batch, total, done, next) = got.value;
@@ -190,35 +174,6 @@ fn missing(what: &str, member: &str) -> Unreadable {
     Error::Answer { what: what.to_owned(), why }.into()
 }
 
-/// Reads the top level of an answer; the records are found, not read.
-fn top(body: &Bytes) -> Result<Top, Unreadable> {
-    let text = std::str::from_utf8(body).map_err(|error| Unreadable::Damaged(error.to_string()))?;
-    let mut top = Top::default();
-    for member in sonic_rs::to_object_iter(text) {
-        let (name, value) = member.map_err(|error| {
-            let words = error.to_string();
-            Unreadable::Damaged(words.lines().next().unwrap_or_default().to_owned())
-        })?;
-        match name.as_ref() {
-            "totalSize" => top.total = value.as_u64(),
-            "done" => top.done = value.as_bool(),
-            "nextRecordsUrl" => top.next = value.as_str().map(str::to_owned),
-            "records" if value.is_array() => {
-                let raw = value.as_raw_str();
-                let start = (raw.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-                let (start, len) = (u32::try_from(start).ok(), u32::try_from(raw.len()).ok());
-                top.records = start.zip(len).map(|(start, len)| Span { start, len });
-            }
-            _ => {}
-        }
-    }
-    // A body that breaks off between two members reads well up to there.
-    if !text.trim_end().ends_with('}') {
-        return Err(Unreadable::Damaged("it breaks off".to_owned()));
-    }
-    Ok(top)
-}
-
 /// The object of a query of ours, for the words of errors.
 fn object_of(soql: &str) -> &str {
     soql.split_once(" FROM ")
@@ -231,38 +186,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_members_in_any_order() {
-        let body = r#"{"records":[{"Id":"x}]"}],"done":false,"nextRecordsUrl":"\/services\/x","totalSize":1505,"more":{}}"#;
-        let body = Bytes::from_static(body.as_bytes());
-        let top = top(&body).unwrap();
-        assert_eq!(
-            (top.total, top.done, top.next.as_deref()),
-            (Some(1505), Some(false), Some("/services/x"))
-        );
-        assert_eq!(&body[top.records.unwrap().range()], br#"[{"Id":"x}]"}]"#);
-    }
-
-    #[test]
-    fn every_cut_is_noticed() {
-        let body = r#"{"totalSize":1,"done":true,"records":[{"attributes":{},"Id":"0034C00000VaYfKQAV"}]}"#;
-        assert!(top(&Bytes::from_static(body.as_bytes())).is_ok());
-        for at in 0..body.len() {
-            let cut = Bytes::copy_from_slice(&body.as_bytes()[..at]);
-            assert!(matches!(top(&cut), Err(Unreadable::Damaged(_))), "{}", &body[..at]);
-        }
-    }
-
-    #[test]
     fn names_the_object() {
         assert_eq!(object_of("SELECT Id FROM Contact ORDER BY Id"), "Contact");
         assert_eq!(object_of("x"), "the query");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn never_panics(text in ".{0,200}") {
-            drop(top(&Bytes::from(text.clone())));
-            drop(top(&Bytes::from(format!("{{\"records\":[{text}]}}"))));
-        }
     }
 }

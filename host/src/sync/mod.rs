@@ -1,3 +1,16 @@
-//! One sync, from window to committed records.
+//! One sync, from window to committed records: [`run`] tells the story.
 
+mod error;
+mod job;
+mod reader;
+mod retry;
+mod run;
+mod select;
 pub mod window;
+
+pub use error::Error;
+pub use job::Job;
+pub use reader::BATCH;
+pub use retry::retry;
+pub use run::run;
+pub use select::{Selected, select};

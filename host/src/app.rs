@@ -1,0 +1,362 @@
+//! Puts the rooms together: from a checked configuration to a host that runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config, PluginRef, SyncConfig};
+use crate::events::Bus;
+use crate::model::{Call, Ending, Run, RunId, Stamp, SyncName, Trigger};
+use crate::plugin::{self, Engine, Lookup, Source};
+use crate::quota::{self, Gate, Journal};
+use crate::salesforce::{self, Org, OrgSettings, SealKey, Vault};
+use crate::schedule::{self, PauseStore, RunResult, Runner, Scheduler};
+use crate::store::{self, RunFilter, Store};
+use crate::sync::{self, Job};
+
+/// Why the host cannot start, or a run cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Quota(#[from] quota::Error),
+    /// Salesforce, or what is configured of it.
+    #[error(transparent)]
+    Salesforce(#[from] salesforce::Error),
+    /// A plugin.
+    #[error("sync {sync}: {source}")]
+    Plugin {
+        /// The sync that names it.
+        sync: SyncName,
+        /// What is wrong.
+        source: Box<plugin::Error>,
+    },
+    /// The plugin host itself.
+    #[error(transparent)]
+    Engine(plugin::Error),
+    /// Settings that the plugin does not take.
+    #[error("sync {sync}: the plugin does not take its config: {}", .problems.join("; "))]
+    Settings {
+        /// The sync.
+        sync: SyncName,
+        /// What is wrong with each setting.
+        problems: Vec<String>,
+    },
+    /// The schedule.
+    #[error(transparent)]
+    Schedule(#[from] schedule::Error),
+    /// A run.
+    #[error(transparent)]
+    Sync(#[from] sync::Error),
+    /// No sync has this name.
+    #[error("there is no sync named '{0}' in the configuration, or it is switched off")]
+    UnknownSync(SyncName),
+    /// No run has this number.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+}
+
+impl Error {
+    /// A stable code, for `kilofold explain`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Quota(error) => error.code(),
+            Self::Salesforce(error) => error.code(),
+            Self::Plugin { source, .. } => source.code(),
+            Self::Engine(error) => error.code(),
+            Self::Settings { .. } => "plugin.settings",
+            Self::Schedule(error) => error.code(),
+            Self::Sync(error) => error.code(),
+            Self::UnknownSync(_) => "sync.unknown",
+            Self::UnknownRun(_) => "run.unknown",
+        }
+    }
+}
+
+/// A host with everything open, but nothing scheduled yet.
+#[derive(Clone)]
+pub struct App {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The store.
+    pub store: Store,
+    /// The org.
+    pub org: Org,
+    /// Where is told what happens.
+    pub bus: Bus,
+    jobs: Arc<BTreeMap<SyncName, Job>>,
+}
+
+impl App {
+    /// Opens the store, closes what a dead host left open, and loads every enabled sync's plugin. Blocks; asks nothing
+    /// of Salesforce.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let store = open_store(&config)?;
+        let interrupted = store.recover()?;
+        if !interrupted.is_empty() {
+            tracing::warn!(runs = ?interrupted, "The last host died; these runs go on at their cursors");
+        }
+        let bus = Bus::new();
+        let org = open_org(&config, &store)?;
+        let engine = open_engine(&config)?;
+        let lookup: Arc<dyn Lookup> = Arc::new(Outputs {
+            store: store.clone(),
+            syncs: config.syncs.iter().map(|sync| sync.name.clone()).collect(),
+        });
+        let mut jobs = BTreeMap::new();
+        for sync in config.syncs.iter().filter(|sync| sync.enabled) {
+            let (plugin, settings) = load_plugin(&engine, sync)?;
+            let job = Job {
+                sync: Arc::new(sync.clone()),
+                org: org.clone(),
+                store: store.clone(),
+                plugin,
+                settings,
+                lookup: lookup.clone(),
+                bus: bus.clone(),
+            };
+            jobs.insert(sync.name.clone(), job);
+        }
+        Ok(Self { config: Arc::new(config), store, org, bus, jobs: Arc::new(jobs) })
+    }
+
+    /// Starts the schedule.
+    pub async fn schedule(&self) -> Result<schedule::Handle, Error> {
+        let mut jobs = Vec::new();
+        for sync in &self.config.syncs {
+            let filter =
+                RunFilter { sync: Some(sync.name.clone()), limit: 1, ..RunFilter::default() };
+            jobs.push(schedule::Job::new(sync, self.store.runs(&filter)?.first()));
+        }
+        let runner = Arc::new(self.clone());
+        let pauses = Arc::new(Pauses(self.clone()));
+        let options = schedule::Options::default();
+        Ok(Scheduler::start(jobs, runner, pauses, self.bus.clone(), options).await?)
+    }
+
+    /// Runs one sync now, beside any schedule: only for hosts without one.
+    pub async fn run_once(
+        &self,
+        sync: &SyncName,
+        trigger: Trigger,
+        cancel: &CancellationToken,
+    ) -> Result<Run, Error> {
+        Ok(sync::run(self.job(sync)?, trigger, cancel).await?)
+    }
+
+    /// Maps the failed records of a run again, from the store.
+    pub async fn retry(&self, run: RunId) -> Result<Run, Error> {
+        let failed = self.store.run(run)?.ok_or(Error::UnknownRun(run))?;
+        Ok(sync::retry(self.job(&failed.sync)?, &failed).await?)
+    }
+
+    fn job(&self, sync: &SyncName) -> Result<&Job, Error> {
+        self.jobs.get(sync).ok_or_else(|| Error::UnknownSync(sync.clone()))
+    }
+}
+
+/// Opens the store of a configuration. Blocks.
+pub fn open_store(config: &Config) -> Result<Store, store::Error> {
+    let settings = &config.store;
+    let options = store::Options {
+        keep_raw: settings.keep_raw,
+        cache_bytes: settings.cache_bytes,
+        compression: settings.compression,
+    };
+    Store::open(&settings.path, &options)
+}
+
+/// Opens the plugin host of a configuration; compiled code is kept beside the store.
+pub fn open_engine(config: &Config) -> Result<Engine, Error> {
+    let limits = &config.plugins;
+    let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let limits = plugin::Limits {
+        base_ms: millis(limits.base),
+        per_record_us: u64::try_from(limits.per_record.as_micros()).unwrap_or(u64::MAX),
+        memory_bytes: limits.memory_bytes,
+        result_bytes: limits.result_bytes,
+        log_lines: u32::try_from(limits.log_lines).unwrap_or(u32::MAX),
+        log_bytes: limits.log_bytes,
+        component_bytes: limits.component_bytes,
+        compile_ms: millis(limits.compile),
+        traps: u32::try_from(limits.pause_after).unwrap_or(u32::MAX),
+        ..plugin::Limits::default()
+    };
+    let cache = beside(config, "compiled");
+    Engine::new(Some(&cache), limits).map_err(Error::Engine)
+}
+
+/// Loads the plugin of a sync and checks its settings. Blocks.
+pub fn load_plugin(
+    engine: &Engine,
+    sync: &SyncConfig,
+) -> Result<(plugin::Plugin, plugin::Settings), Error> {
+    let source = match &sync.plugin {
+        PluginRef::Stock(name) => Source::Stock(name.clone()),
+        PluginRef::File(path) => Source::File(path.clone()),
+    };
+    let plugin = engine
+        .load(&source)
+        .map_err(|source| Error::Plugin { sync: sync.name.clone(), source: Box::new(source) })?;
+    let settings = plugin.check_settings(&sync.settings()?).map_err(|problems| {
+        let problems = problems.iter().map(ToString::to_string).collect();
+        Error::Settings { sync: sync.name.clone(), problems }
+    })?;
+    Ok((plugin, settings))
+}
+
+/// The org of a configuration, with its ledger and tokens in the store. Asks nothing of Salesforce.
+pub fn open_org(config: &Config, store: &Store) -> Result<Org, Error> {
+    let held = Arc::new(Held(store.clone()));
+    let rules = quota::Rules {
+        allowance: config.quota.allowance.map(|share| match share {
+            config::Allowance::Calls(calls) => quota::Share::Calls(calls),
+            config::Allowance::Percent(percent) => quota::Share::Percent(percent),
+        }),
+        reserve: config.quota.reserve,
+        per_run: config.quota.per_run,
+        ..quota::Rules::default()
+    };
+    let gate = Gate::new(rules, held.clone())?;
+    let key = match &config.store.key {
+        Some(config::Secret::Env(name)) => SealKey::from_env(name)?,
+        Some(config::Secret::File(path)) => SealKey::from_file(path)?,
+        None => SealKey::from_file(&beside(config, "key"))?,
+    };
+    let mut connections = Vec::new();
+    for connection in &config.connections {
+        let grant = match &connection.grant {
+            config::Grant::Code { client_secret, .. } => salesforce::Grant::Code {
+                secret: client_secret.as_ref().map(config::Secret::read).transpose()?,
+            },
+            config::Grant::Jwt { username, private_key } => salesforce::Grant::Jwt {
+                user: username.clone(),
+                key: private_key.read()?,
+                audience: None,
+            },
+            config::Grant::ClientCredentials { client_secret } => {
+                salesforce::Grant::ClientCredentials { secret: client_secret.read()? }
+            }
+        };
+        connections.push(salesforce::ConnectionSettings {
+            name: connection.name.clone(),
+            client_id: connection.client_id.clone(),
+            grant,
+        });
+    }
+    let version = config.org.api_version.trim_start_matches('v').to_owned();
+    let settings =
+        OrgSettings { version, ..OrgSettings::new(config.org.login.as_str(), connections) };
+    Ok(Org::new(settings, gate, held, key)?)
+}
+
+/// A path beside the store's folder, named after it: `kilofold.data` has `kilofold.data.key`.
+fn beside(config: &Config, what: &str) -> std::path::PathBuf {
+    let mut name = config.store.path.as_os_str().to_owned();
+    name.push(".");
+    name.push(what);
+    name.into()
+}
+
+impl Runner for App {
+    fn run<'a>(
+        &'a self,
+        sync: &'a SyncName,
+        trigger: Trigger,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, RunResult> {
+        Box::pin(async move {
+            match self.run_once(sync, trigger, &cancel).await {
+                Ok(run) => RunResult {
+                    ended: run.ending.unwrap_or(Ending::Interrupted),
+                    run: Some(run.id),
+                },
+                Err(error) => {
+                    tracing::error!(%sync, %error, "The run could not be stored");
+                    let (code, message) = (error.code().to_owned(), error.to_string());
+                    RunResult { ended: Ending::Failed { code, message }, run: None }
+                }
+            }
+        })
+    }
+}
+
+/// The store as the ledger and the vault see it.
+struct Held(Store);
+
+impl Journal for Held {
+    fn begin(&self, call: &Call) -> Result<u64, String> {
+        self.0.journal_begin(call).map_err(|error| error.to_string())
+    }
+
+    fn void(&self, entry: u64) {
+        if let Err(error) = self.0.journal_void(entry) {
+            // The call stays counted: the safe side.
+            tracing::warn!(%error, "A call that was not made could not be taken back");
+        }
+    }
+
+    fn since(&self, at: Stamp) -> Result<Vec<(u64, Call)>, String> {
+        self.0.journal_since(at).map_err(|error| error.to_string())
+    }
+}
+
+impl Vault for Held {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        self.0.get_secret(name).map_err(|error| error.to_string())
+    }
+
+    fn save(&self, name: &str, sealed: &[u8]) -> Result<(), String> {
+        self.0.put_secret(name, sealed).map_err(|error| error.to_string())
+    }
+}
+
+/// Pauses, kept in the store.
+struct Pauses(App);
+
+impl PauseStore for Pauses {
+    fn load(&self) -> Result<Vec<SyncName>, String> {
+        let mut paused = Vec::new();
+        for sync in &self.0.config.syncs {
+            if self.0.store.sync_paused(&sync.name).map_err(|error| error.to_string())? {
+                paused.push(sync.name.clone());
+            }
+        }
+        Ok(paused)
+    }
+
+    fn set(&self, sync: &SyncName, paused: bool) -> Result<(), String> {
+        self.0.store.set_sync_paused(sync, paused).map_err(|error| error.to_string())
+    }
+}
+
+/// Stored outputs of all syncs, for plugins that join across objects.
+struct Outputs {
+    store: Store,
+    syncs: Vec<SyncName>,
+}
+
+impl Lookup for Outputs {
+    fn lookup(&self, kind: &str, keys: &[String]) -> Vec<Option<String>> {
+        let one = |key: &String| {
+            self.syncs.iter().find_map(|sync| match self.store.output(sync, kind, key) {
+                Ok(output) => output.map(|output| output.body),
+                Err(error) => {
+                    tracing::error!(%sync, kind, %error, "A stored output cannot be read");
+                    None
+                }
+            })
+        };
+        keys.iter().map(one).collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! `kilofold check`: whether the configuration would run, what it would do, and what that costs.
+
+mod cost;
+mod report;
+
+use clap::Args as ClapArgs;
+
+use super::out::Out;
+use super::{Failure, Globals, sync};
+use crate::app;
+use crate::config::{Config, SyncConfig};
+use crate::error::Exit;
+use crate::model::{Caller, Stamp};
+use crate::plugin::{Engine, Plugin};
+use crate::salesforce::Org;
+use crate::sync::select;
+
+use cost::Cost;
+use report::{Checked, Org as OrgReport, Report};
+
+/// Checks the configuration, against the org as well, and says what it would do and cost.
+///
+/// Against the org it spends one API call for each sync's object.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Asks nothing of Salesforce
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Checks.
+pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
+    let out = Out::new(globals);
+    let config = globals.load()?;
+    let engine = app::open_engine(&config)?;
+    let mut report = Report::new(&config);
+    let loaded: Vec<Option<Plugin>> = config
+        .syncs
+        .iter()
+        .zip(&mut report.syncs)
+        .map(|(sync, checked)| plugin(&engine, sync, checked))
+        .collect();
+    if !args.offline {
+        if sync::host(&config).await?.is_some() {
+            let what = "the host process holds the store, and with it the ledger of API calls";
+            return Err(Failure::new("store.locked", what)
+                .cure("use --offline, or stop `kilofold serve` for the check"));
+        }
+        let store = app::open_store(&config)?;
+        let org = app::open_org(&config, &store)?;
+        against(&org, &config, &loaded, &mut report).await;
+    }
+    report.finish();
+    if out.json {
+        out.value(&report)?;
+    } else {
+        report.print(&out)?;
+    }
+    if report.sound { Ok(Exit::Done) } else { Err(Failure::said(report.exit())) }
+}
+
+/// Loads a sync's plugin and shows it its settings.
+fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<Plugin> {
+    let plugin = match app::load_plugin(engine, sync) {
+        Ok((plugin, _)) => plugin,
+        Err(error) => {
+            checked.problem(error.code(), &error.to_string());
+            return None;
+        }
+    };
+    let about = plugin.description();
+    checked.plugin = format!("{} {}", about.name, about.version);
+    if !about.maps(&sync.object) {
+        checked.problem(
+            "plugin.object",
+            &format!("{} maps {}, not {}", about.name, about.objects.join(", "), sync.object),
+        );
+    }
+    Some(plugin)
+}
+
+/// Asks the org: its clock and versions for free, one describe a sync.
+async fn against(org: &Org, config: &Config, plugins: &[Option<Plugin>], report: &mut Report) {
+    for connection in &config.connections {
+        let who = Caller { connection: connection.name.clone(), sync: None, run: None };
+        let (state, problem) = match org.server_time(&who).await {
+            Ok(time) => {
+                let off = time.0 - Stamp::now().0;
+                (format!("answers; its clock is {} from ours", skew(off)), None)
+            }
+            Err(error) => (error.to_string(), Some(error.code().to_owned())),
+        };
+        report.connections.push(OrgReport { connection: connection.name.clone(), state, problem });
+    }
+    for ((sync, plugin), checked) in config.syncs.iter().zip(plugins).zip(&mut report.syncs) {
+        if report.connections.iter().any(|c| c.connection == sync.connection && c.problem.is_some())
+        {
+            checked.note("not checked against the org: its connection does not answer");
+            continue;
+        }
+        let who = Caller {
+            connection: sync.connection.clone(),
+            sync: Some(sync.name.clone()),
+            run: None,
+        };
+        let describe = match org.describe(&who, &sync.object).await {
+            Ok(describe) => describe,
+            Err(error) => {
+                checked.problem(error.code(), &error.to_string());
+                continue;
+            }
+        };
+        let Some(plugin) = plugin else { continue };
+        match select(sync, &plugin.description().reads, &describe) {
+            Ok(selected) => checked.selected(&selected),
+            Err(error) => checked.problem(error.code(), &error.to_string()),
+        }
+    }
+    report.usage = org.gate().usage();
+}
+
+fn skew(ms: i64) -> String {
+    format!("{}{:.1} s", if ms < 0 { "-" } else { "+" }, ms.unsigned_abs() as f64 / 1000.0)
+}

@@ -1,0 +1,152 @@
+//! `kilofold imports`: the runs, newest first.
+
+use clap::Args as ClapArgs;
+
+use super::out::Out;
+use super::sheet::{Cell, Column, Look, Paint, Sheet};
+use super::source::Source;
+use super::{Failure, Globals};
+use crate::error::Exit;
+use crate::model::{Run, RunId, Stamp, SyncName};
+use crate::web::text::{about, count, grouped, lasted, moment, took};
+
+/// Lists imports, newest first.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Only this sync's
+    #[arg(long, value_name = "NAME")]
+    sync: Option<SyncName>,
+    /// How many, at most 1000
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    /// Only runs older than this one
+    #[arg(long, value_name = "RUN")]
+    before: Option<u64>,
+}
+
+/// Lists imports.
+pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
+    let out = Out::new(globals);
+    let source = Source::open(globals).await?;
+    let before = args.before.map(RunId);
+    let runs = source.runs(args.sync.as_ref(), before, usize::from(args.limit)).await?;
+    if out.json {
+        out.value(&runs)?;
+        return Ok(Exit::Done);
+    }
+    let sheet = sheet(&runs.runs, Stamp::now(), &out.look);
+    out.sheet(&sheet, "Nothing has been imported yet.")?;
+    if let Some(next) = runs.next {
+        out.line(&format!("More: kilofold imports --before {next}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Columns from which on the long heads and whole numbers fit.
+const WIDE: u16 = 116;
+
+/// The imports table, fitted to the terminal.
+pub fn sheet(runs: &[Run], now: Stamp, look: &Look) -> Sheet {
+    let wide = look.width >= WIDE;
+    let head = |short, long| if wide { long } else { short };
+    let mut sheet = Sheet::new(&[
+        Column::number("run"),
+        Column::giving("sync"),
+        Column::number(head("ago", "started")),
+        Column::number(head("took", "duration")),
+        Column::number("calls"),
+        Column::number(head("fetch", "fetched")),
+        Column::number("mapped"),
+        Column::number(head("same", "unchanged")),
+        Column::number(head("skip", "skipped")),
+        Column::number(head("fail", "failed")),
+        Column::number(head("del", "deleted")),
+        Column::text("outcome"),
+    ]);
+    let zone = jiff::tz::TimeZone::system();
+    let number = |n: u64, paint| Cell::count(if wide { grouped(n) } else { count(n) }, n, paint);
+    for run in runs {
+        let c = &run.counts;
+        sheet.row(vec![
+            run.id.to_string().into(),
+            run.sync.as_str().into(),
+            if wide { moment(run.started, now, &zone) } else { about(now.since(run.started)) }
+                .into(),
+            took(lasted(run, now)).into(),
+            number(run.calls, Paint::Plain),
+            number(c.fetched, Paint::Plain),
+            number(c.mapped, Paint::Plain),
+            number(c.unchanged, Paint::Plain),
+            number(c.skipped, Paint::Plain),
+            number(c.failed, Paint::Warn),
+            number(c.deleted, Paint::Plain),
+            Cell::outcome(run),
+        ]);
+    }
+    sheet
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{ConnectionName, Counts, Cursor, Ending, Timing, Trigger};
+
+    /// A run for tables.
+    pub fn example(id: u64, sync: &str, ending: Option<Ending>) -> Run {
+        let started = Stamp::parse("2026-11-23T14:00:00Z").unwrap();
+        let ended = ending.as_ref().map(|_| started.plus(std::time::Duration::from_millis(12_345)));
+        let json = serde_json::json!({
+            "id": id, "sync": sync, "object": sync, "connection": ConnectionName::new("main").unwrap(),
+            "trigger": Trigger::Schedule, "started": started, "ended": ended, "ending": ending,
+            "counts": Counts { fetched: 24_812, mapped: 24_700, unchanged: 50, skipped: 40, failed: 12, deleted: 10 },
+            "calls": 25, "pages": 25, "window": null, "soql": "SELECT Id FROM Contact",
+            "fields": [], "stamp_field": null,
+            "cursor_before": Cursor::default(), "cursor_after": Cursor::default(), "expected": 30_000,
+            "plugin": null, "quota_before": null, "quota_after": null, "retries": [],
+            "failures": BTreeMap::from([("email.invalid", 12)]), "timing": Timing::default(), "notes": []
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn examples() -> Vec<Run> {
+        let paused = Ending::Paused {
+            code: "limit.daily".into(),
+            reason: "the org's day is spent".into(),
+            resumes_at: None,
+        };
+        let failed = Ending::Failed { code: "auth.reconnect".into(), message: "revoked".into() };
+        let mut large = example(1107, "Task", Some(Ending::Succeeded));
+        large.counts.mapped = 1_234_567;
+        large.counts.failed = 0;
+        vec![
+            example(1112, "Contact", None),
+            example(1111, "Opportunity", Some(Ending::SucceededWithFailures)),
+            example(1110, "Account", Some(paused)),
+            example(1109, "Lead", Some(failed)),
+            example(1108, "a-sync-with-a-long-name", Some(Ending::Interrupted)),
+            large,
+        ]
+    }
+
+    fn drawn(width: u16) -> String {
+        let now = Stamp::parse("2026-11-23T14:03:00Z").unwrap();
+        let look = Look { width, colour: false };
+        sheet(&examples(), now, &look).render(&look)
+    }
+
+    #[test]
+    fn fits_80_columns() {
+        let drawn = drawn(80);
+        assert!(drawn.lines().all(|line| line.chars().count() <= 80), "{drawn}");
+        insta::assert_snapshot!(drawn, @"");
+    }
+
+    #[test]
+    fn says_more_where_there_is_room() {
+        let drawn = drawn(130);
+        assert!(drawn.contains("unchanged") && drawn.contains("1,234,567"), "{drawn}");
+        assert!(drawn.lines().all(|line| line.chars().count() <= 130));
+    }
+}

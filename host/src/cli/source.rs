@@ -1,0 +1,195 @@
+//! Where reading commands read: the store itself, or the API of the host that holds it. Both give the same views.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Failure, Globals};
+use crate::app;
+use crate::config::Config;
+use crate::model::{RecordId, Run, RunId, SyncName};
+use crate::store::{self, Store};
+use crate::web::{Client, Reader, client, view};
+
+/// How often a store in use is tried again when no host answers: another command may be about to let it go.
+const TRIES: u32 = 10;
+
+/// How long is waited between two tries.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A way to what is stored.
+pub enum Source {
+    /// The store, held by this process.
+    Store(Box<Reader>),
+    /// The API of the host that holds the store.
+    Api(Client),
+}
+
+/// Reads a store that no host holds. A run that is open in it was interrupted.
+fn alone(store: Store, config: Arc<Config>) -> Result<Reader, Failure> {
+    store.recover()?;
+    Ok(Reader::new(store, config))
+}
+
+/// The host's API, as the configuration says.
+pub fn client(config: &Config) -> Result<Client, Failure> {
+    let token = config.web.token.as_ref().map(|token| token.read()).transpose()?;
+    Ok(Client::new(config.web.listen, token))
+}
+
+impl Source {
+    /// Opens the store; when a host holds it, asks the host.
+    pub async fn open(globals: &Globals) -> Result<Self, Failure> {
+        let config = Arc::new(globals.load()?);
+        let path = &config.store.path;
+        if !path.exists() {
+            let what = format!("there is no store at {} yet", path.display());
+            return Err(Failure::new("store.none", what));
+        }
+        let mut tries = TRIES;
+        loop {
+            let locked = match app::open_store(&config) {
+                Ok(store) => return Ok(Self::Store(Box::new(alone(store, config)?))),
+                Err(error @ store::Error::Locked { .. }) => error,
+                Err(error) => return Err(error.into()),
+            };
+            let client = client(&config)?;
+            match client.get::<serde_json::Value>("/healthz", &[]).await {
+                Ok(_) => return Ok(Self::Api(client)),
+                Err(client::Error::Unreachable { .. }) if tries > 0 => tries -= 1,
+                Err(error) => {
+                    let mut failure = Failure::from(error);
+                    failure.causes.push(locked.to_string());
+                    return Err(failure);
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Runs, newest first.
+    pub async fn runs(
+        &self,
+        sync: Option<&SyncName>,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<view::Runs, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.runs(sync, before, Some(limit))?),
+            Self::Api(client) => {
+                let mut parameters = vec![("limit", limit.to_string())];
+                parameters.extend(sync.map(|sync| ("sync", sync.to_string())));
+                parameters.extend(before.map(|run| ("before", run.to_string())));
+                Ok(client.get("/api/v1/runs", &parameters).await?)
+            }
+        }
+    }
+
+    /// One run.
+    pub async fn run(&self, id: RunId) -> Result<Run, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.run(id)?),
+            Self::Api(client) => Ok(client.get(&format!("/api/v1/runs/{id}"), &[]).await?),
+        }
+    }
+
+    /// The pages of a run.
+    pub async fn pages(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<view::Pages, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.pages(run, after, Some(limit))?),
+            Self::Api(client) => {
+                Ok(client.get(&format!("/api/v1/runs/{run}/pages"), &list(after, limit)).await?)
+            }
+        }
+    }
+
+    /// The failures of a run.
+    pub async fn failures(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<view::Failures, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.failures(run, after, Some(limit))?),
+            Self::Api(client) => {
+                Ok(client.get(&format!("/api/v1/runs/{run}/failures"), &list(after, limit)).await?)
+            }
+        }
+    }
+
+    /// The stored records of a sync.
+    pub async fn records(
+        &self,
+        sync: &SyncName,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<view::Records, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.records(sync, after, Some(limit))?),
+            Self::Api(client) => {
+                let path = format!("/api/v1/syncs/{sync}/records");
+                Ok(client.get(&path, &list(after, limit)).await?)
+            }
+        }
+    }
+
+    /// One stored record.
+    pub async fn record(
+        &self,
+        sync: &SyncName,
+        id: RecordId,
+    ) -> Result<view::StoredRecord, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.record(sync, id)?),
+            Self::Api(client) => {
+                Ok(client.get(&format!("/api/v1/syncs/{sync}/records/{id}"), &[]).await?)
+            }
+        }
+    }
+
+    /// Changes of outputs.
+    pub async fn feed(&self, after: u64, limit: usize) -> Result<view::Feed, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.feed(after, Some(limit))?),
+            Self::Api(client) => Ok(client.get("/api/v1/feed", &list(Some(after), limit)).await?),
+        }
+    }
+
+    /// The configured syncs.
+    pub async fn syncs(&self) -> Result<view::Syncs, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.syncs(&[])?),
+            Self::Api(client) => Ok(client.get("/api/v1/syncs", &[]).await?),
+        }
+    }
+
+    /// What is known of the org's API calls.
+    pub async fn limits(&self) -> Result<view::Limits, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.limits()?),
+            Self::Api(client) => Ok(client.get("/api/v1/limits", &[]).await?),
+        }
+    }
+
+    /// How the connections stand.
+    pub async fn connections(&self) -> Result<view::Connections, Failure> {
+        match self {
+            Self::Store(reader) => {
+                let org = app::open_org(reader.config(), reader.store())?;
+                Ok(view::Connections::of(&org))
+            }
+            Self::Api(client) => Ok(client.get("/api/v1/connections", &[]).await?),
+        }
+    }
+}
+
+fn list(after: Option<impl ToString>, limit: usize) -> Vec<(&'static str, String)> {
+    let mut parameters = vec![("limit", limit.to_string())];
+    parameters.extend(after.map(|after| ("after", after.to_string())));
+    parameters
+}

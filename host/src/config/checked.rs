@@ -1,0 +1,267 @@
+//! The configuration as it is used: checked, with every default filled in and every path resolved.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{Error, Secret, When};
+use crate::model::{ConnectionName, SyncName};
+
+/// The plugins that are inside the program, by name.
+pub const STOCK_PLUGINS: &[&str] = &[
+    "account-to-object",
+    "contact-to-person",
+    "lead-to-person",
+    "opportunity-to-object",
+    "passthrough",
+    "task-to-event",
+];
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    /// The organisation.
+    pub org: OrgConfig,
+    /// Its connections, in the order of the file.
+    pub connections: Vec<ConnectionConfig>,
+    /// What may be spent.
+    pub quota: QuotaConfig,
+    /// Where the data is kept.
+    pub store: StoreConfig,
+    /// The page and the API.
+    pub web: WebConfig,
+    /// What plugins may use.
+    pub plugins: PluginLimits,
+    /// The syncs, in the order of the file, disabled ones among them.
+    pub syncs: Vec<SyncConfig>,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks a text as if it stood in the file `path`, whose folder relative paths start from.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        super::check::config(text, path)
+    }
+
+    /// The sync of this name.
+    pub fn sync(&self, name: &SyncName) -> Option<&SyncConfig> {
+        self.syncs.iter().find(|sync| sync.name == *name)
+    }
+
+    /// The connection of this name.
+    pub fn connection(&self, name: &ConnectionName) -> Option<&ConnectionConfig> {
+        self.connections.iter().find(|connection| connection.name == *name)
+    }
+}
+
+/// The organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgConfig {
+    /// Where authorisation and token requests go: scheme, host and port, without path.
+    pub login: Url,
+    /// The REST API version, for example `v62.0`.
+    pub api_version: String,
+}
+
+/// One authorisation of one integration user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionConfig {
+    /// Its name, unique.
+    pub name: ConnectionName,
+    /// The consumer key of the connected app.
+    pub client_id: String,
+    /// How it is authorised.
+    pub grant: Grant,
+}
+
+/// How a connection is authorised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// Authorization code with PKCE and a loopback redirect.
+    Code {
+        /// The consumer secret, for apps that want one.
+        client_secret: Option<Secret>,
+        /// The port of the loopback redirect; any free one when none.
+        redirect_port: Option<u16>,
+    },
+    /// JWT bearer.
+    Jwt {
+        /// The user to act as.
+        username: String,
+        /// The private key, in PEM.
+        private_key: Secret,
+    },
+    /// Client credentials.
+    ClientCredentials {
+        /// The consumer secret.
+        client_secret: Secret,
+    },
+}
+
+/// What may be spent of the org's daily API calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QuotaConfig {
+    /// The most that kilofold may spend in 24 hours; none: whatever the reserve leaves.
+    pub allowance: Option<Allowance>,
+    /// Calls that must stay free for others.
+    pub reserve: u64,
+    /// The most that one run may spend; none: no bound.
+    pub per_run: Option<u64>,
+}
+
+/// A share of the org's daily API calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// So many calls.
+    Calls(u64),
+    /// So many hundredths of the org's day, 1 to 100.
+    Percent(u8),
+}
+
+/// Where the data is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The folder.
+    pub path: PathBuf,
+    /// Whether records are kept as Salesforce sent them.
+    pub keep_raw: bool,
+    /// Memory for the cache, in bytes.
+    pub cache_bytes: u64,
+    /// How hard raw records are compressed, 1 to 19.
+    pub compression: i32,
+    /// The key that seals tokens; none: a file beside the store, made at first use.
+    pub key: Option<Secret>,
+}
+
+/// The page and the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What callers must know; always there unless `listen` is loopback.
+    pub token: Option<Secret>,
+}
+
+/// What a plugin may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Where named plugins are looked for after the stock ones.
+    pub dir: Option<PathBuf>,
+    /// Time for a batch.
+    pub base: Duration,
+    /// Time for each record besides.
+    pub per_record: Duration,
+    /// Memory of an instance, in bytes.
+    pub memory_bytes: u64,
+    /// The most that a batch's results may hold, in bytes.
+    pub result_bytes: u64,
+    /// Log lines that are kept of a batch.
+    pub log_lines: u64,
+    /// The most that these may hold, in bytes.
+    pub log_bytes: u64,
+    /// The largest component that is loaded, in bytes.
+    pub component_bytes: u64,
+    /// Time for compiling a component.
+    pub compile: Duration,
+    /// Records of one batch that may break the plugin before the run is stopped.
+    pub pause_after: u64,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            base: Duration::from_millis(250),
+            per_record: Duration::from_millis(5),
+            memory_bytes: 64 << 20,
+            result_bytes: 16 << 20,
+            log_lines: 100,
+            log_bytes: 16 << 10,
+            component_bytes: 32 << 20,
+            compile: Duration::from_secs(30),
+            pause_after: 20,
+        }
+    }
+}
+
+/// One object that is pulled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncConfig {
+    /// Its name, unique.
+    pub name: SyncName,
+    /// The API name of the object.
+    pub object: String,
+    /// What is selected.
+    pub fields: Fields,
+    /// A SOQL condition, without the word WHERE.
+    pub filter: Option<String>,
+    /// When it runs by itself.
+    pub schedule: When,
+    /// The connection that it uses.
+    pub connection: ConnectionName,
+    /// What maps its records.
+    pub plugin: PluginRef,
+    /// The plugin's settings as written; see [`SyncConfig::settings`].
+    pub plugin_config: Map<String, Value>,
+    /// Settings that are kept elsewhere.
+    pub plugin_secrets: BTreeMap<String, Secret>,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// How long before the org's present a window ends.
+    pub lag: Duration,
+    /// How far a window reaches back into the last one.
+    pub overlap: Duration,
+    /// Records asked for in one call, 200 to 2000.
+    pub page_size: u16,
+    /// Whether its records are kept as Salesforce sent them.
+    pub keep_raw: bool,
+    /// How long one run may take; none: no bound.
+    pub timeout: Option<Duration>,
+    /// Which sync goes first when several are due: the larger.
+    pub priority: i32,
+}
+
+impl SyncConfig {
+    /// The plugin's settings with the secret ones read from where they are kept.
+    pub fn settings(&self) -> Result<Map<String, Value>, Error> {
+        let mut settings = self.plugin_config.clone();
+        for (name, secret) in &self.plugin_secrets {
+            let value = secret.read()?;
+            let plain = secrecy::ExposeSecret::expose_secret(&value).to_owned();
+            settings.insert(name.clone(), Value::String(plain));
+        }
+        Ok(settings)
+    }
+}
+
+/// Which fields are selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fields {
+    /// These, in this order.
+    List(Vec<String>),
+    /// Those that the plugin reads.
+    Plugin,
+    /// Every one that the object has.
+    All,
+}
+
+/// Which plugin maps a sync's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PluginRef {
+    /// One that is inside the program.
+    Stock(String),
+    /// The component in this file.
+    File(PathBuf),
+}

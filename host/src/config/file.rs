@@ -1,0 +1,374 @@
+//! `kilofold.toml` as it is written: every key optional, nothing interpreted, each value with its place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// A value and its place in the file.
+#[derive(Debug, Clone)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Its place, in bytes.
+    pub span: Range<usize>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self { span: spanned.span(), value: spanned.into_inner() })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A value that may be absent.
+pub type Key<T> = Option<At<T>>;
+
+/// The whole file.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename = "kilofold.toml", deny_unknown_fields)]
+pub struct File {
+    /// The Salesforce organisation.
+    pub org: Option<Org>,
+    /// Authorisations of integration users; syncs name one.
+    #[schemars(default)]
+    pub connection: Vec<At<Connection>>,
+    /// How many API calls kilofold may spend.
+    pub quota: Option<Quota>,
+    /// Where the data is kept.
+    pub store: Option<Store>,
+    /// The page and the API.
+    pub web: Option<Web>,
+    /// Where plugins are, and what one may use.
+    pub plugins: Option<Plugins>,
+    /// Values for every sync that does not say otherwise.
+    pub defaults: Option<Defaults>,
+    /// What is pulled: one entry an object.
+    #[schemars(default)]
+    pub sync: Vec<At<Sync>>,
+}
+
+/// The Salesforce organisation.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Org {
+    /// Where users log in: "production", "sandbox", or the org's own address (https://my-domain.my.salesforce.com).
+    pub login: Key<String>,
+    /// The REST API version; "v62.0" when left out.
+    pub api_version: Key<String>,
+}
+
+/// One authorisation of one integration user.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    /// Its name, which syncs use; "main" when left out.
+    pub name: Key<String>,
+    /// How it is authorised: "code" (a person approves once in the browser), "jwt" or "client-credentials".
+    pub grant: Key<GrantKind>,
+    /// The consumer key of the connected app.
+    pub client_id: Key<String>,
+    /// Where the consumer secret is: { env = "NAME" } or { file = "path" }. Never the secret itself.
+    pub client_secret: Key<SecretRef>,
+    /// For "jwt": where the private key (PEM) is: { env = "NAME" } or { file = "path" }.
+    pub private_key: Key<SecretRef>,
+    /// For "jwt": the user name of the integration user.
+    pub username: Key<String>,
+    /// For "code": the loopback port that the connected app's callback URL names; any free one when left out.
+    pub redirect_port: Key<i64>,
+}
+
+/// How a connection is authorised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrantKind {
+    /// A person approves once in the browser; kilofold keeps a refresh token.
+    Code,
+    /// A signed assertion with a private key; needs no browser and counts no approval.
+    Jwt,
+    /// The connected app's own secret, with its run-as user; needs the org's own address as login.
+    ClientCredentials,
+}
+
+/// How many API calls kilofold may spend.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Calls in 24 hours, as a number (5000) or a share of the org's day ("50%"); no bound of its own when left out.
+    pub allowance: Key<NumberOrText>,
+    /// Calls of the org's day that must stay free for other applications; 0 when left out.
+    pub reserve: Key<i64>,
+    /// Calls that one run may spend; no bound when left out.
+    pub per_run: Key<i64>,
+}
+
+/// Where the data is kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The folder of the store, relative to this file; "kilofold.data" when left out.
+    pub path: Key<String>,
+    /// Whether records are kept as Salesforce sent them, compressed; true when left out.
+    pub keep_raw: Key<bool>,
+    /// Memory for the store's cache, for example "64 MiB".
+    pub cache: Key<NumberOrText>,
+    /// How hard raw records are compressed, from 1 (quick) to 19 (small); 3 when left out.
+    pub compression: Key<i64>,
+    /// Where the key is that seals tokens at rest: { env = "NAME" } or { file = "path" }; a file beside the store when left out.
+    pub key: Key<SecretRef>,
+}
+
+/// The page and the API.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Web {
+    /// Address and port; "127.0.0.1:4350" when left out. Any other than loopback wants a token.
+    pub listen: Key<String>,
+    /// Where the token is that callers must send: { env = "NAME" } or { file = "path" }.
+    pub token: Key<SecretRef>,
+}
+
+/// Where plugins are, and what one may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plugins {
+    /// A folder of plugins, so that `plugin = "name"` finds `name.wasm` in it.
+    pub dir: Key<String>,
+    /// Time for a batch, before its records are counted; "250ms" when left out.
+    pub time: Key<String>,
+    /// Time for each record of a batch besides; "5ms" when left out.
+    pub time_per_record: Key<String>,
+    /// Memory of one instance; "64 MiB" when left out.
+    pub memory: Key<NumberOrText>,
+    /// The most that a batch's results may hold; "16 MiB" when left out.
+    pub result: Key<NumberOrText>,
+    /// Log lines that are kept of a batch; 100 when left out.
+    pub log_lines: Key<i64>,
+    /// The most that a batch's log lines may hold; "16 KiB" when left out.
+    pub log_size: Key<NumberOrText>,
+    /// The largest component that is loaded; "32 MiB" when left out.
+    pub component: Key<NumberOrText>,
+    /// Time for compiling a component; "30s" when left out.
+    pub compile_time: Key<String>,
+    /// Records of one batch that may break the plugin before the run is stopped; 20 when left out.
+    pub pause_after: Key<i64>,
+}
+
+/// Values for every sync that does not say otherwise.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// See `every` of a sync.
+    pub every: Key<String>,
+    /// See `cron` of a sync.
+    pub cron: Key<String>,
+    /// See `time_zone` of a sync.
+    pub time_zone: Key<String>,
+    /// See `connection` of a sync.
+    pub connection: Key<String>,
+    /// See `plugin` of a sync.
+    pub plugin: Key<String>,
+    /// See `lag` of a sync.
+    pub lag: Key<String>,
+    /// See `overlap` of a sync.
+    pub overlap: Key<String>,
+    /// See `page_size` of a sync.
+    pub page_size: Key<i64>,
+    /// See `keep_raw` of a sync.
+    pub keep_raw: Key<bool>,
+    /// See `timeout` of a sync.
+    pub timeout: Key<String>,
+    /// See `fields` of a sync.
+    pub fields: Key<FieldList>,
+}
+
+/// One object that is pulled.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// Its name; the object's when left out.
+    pub name: Key<String>,
+    /// The API name of the object, for example "Contact" or "Invoice__c".
+    pub object: Key<String>,
+    /// A list of field API names (parents as "Account.Name"), "plugin" for what the plugin reads, or "all"; "plugin" when left out.
+    pub fields: Key<FieldList>,
+    /// A SOQL condition without the word WHERE, for example "IsActive__c = true".
+    #[serde(rename = "where")]
+    pub filter: Key<String>,
+    /// How often it runs, for example "15m", "1h30m" or "90s"; "manual": only when asked.
+    pub every: Key<String>,
+    /// When it runs, as a cron expression of five fields, instead of `every`.
+    pub cron: Key<String>,
+    /// The IANA time zone of `cron`, for example "Europe/Berlin"; "UTC" when left out.
+    pub time_zone: Key<String>,
+    /// The connection that it uses; the only one when left out.
+    pub connection: Key<String>,
+    /// A stock plugin's name, one from the plugins folder, or a path such as "./my.wasm"; "passthrough" when left out.
+    pub plugin: Key<String>,
+    /// Settings for the plugin. A secret one is { env = "NAME" } or { file = "path" }.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub config: Key<Settings>,
+    /// Whether it runs at all; true when left out.
+    pub enabled: Key<bool>,
+    /// How long before the org's present a window ends, so that late commits are not missed; "60s" when left out.
+    pub lag: Key<String>,
+    /// How far a window reaches back into the last one; "10m" when left out.
+    pub overlap: Key<String>,
+    /// Records asked for in one call, 200 to 2000; 1000 when left out.
+    pub page_size: Key<i64>,
+    /// Whether its records are kept as Salesforce sent them; as `keep_raw` of the store when left out.
+    pub keep_raw: Key<bool>,
+    /// How long one run may take before it stops and leaves the rest to the next; no bound when left out.
+    pub timeout: Key<String>,
+    /// Which sync goes first when several are due: the larger number; 0 when left out.
+    pub priority: Key<i64>,
+}
+
+/// Settings for a plugin, by name.
+pub type Settings = BTreeMap<String, toml::Value>;
+
+/// The place of a secret.
+#[derive(Debug, Clone)]
+pub enum SecretRef {
+    /// An environment variable.
+    Env(String),
+    /// A file.
+    File(String),
+}
+
+/// A number, or a text that has a unit.
+#[derive(Debug, Clone)]
+pub enum NumberOrText {
+    /// A number without unit.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// What `fields` may say.
+#[derive(Debug, Clone)]
+pub enum FieldList {
+    /// These names.
+    List(Vec<At<String>>),
+    /// One word.
+    Word(String),
+}
+
+/// A visitor that is made of the three shapes that the values of this file come in.
+struct Shape<T>(&'static str, PhantomData<T>);
+
+impl<'de> Visitor<'de> for Shape<SecretRef> {
+    type Value = SecretRef;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<SecretRef, E> {
+        Err(E::custom("a secret must not stand in this file"))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value::<String>()?;
+            let next = match key.as_str() {
+                "env" => SecretRef::Env(value),
+                "file" => SecretRef::File(value),
+                _ => return Err(A::Error::unknown_field(&key, &["env", "file"])),
+            };
+            if found.replace(next).is_some() {
+                return Err(A::Error::custom("`env` and `file` exclude each other"));
+            }
+        }
+        found.ok_or_else(|| A::Error::custom("expected `env` or `file`"))
+    }
+}
+
+impl<'de> Visitor<'de> for Shape<NumberOrText> {
+    type Value = NumberOrText;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<NumberOrText, E> {
+        Ok(NumberOrText::Number(number))
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<NumberOrText, E> {
+        Ok(NumberOrText::Text(text.to_owned()))
+    }
+}
+
+impl<'de> Visitor<'de> for Shape<FieldList> {
+    type Value = FieldList;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<FieldList, E> {
+        Ok(FieldList::Word(text.to_owned()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FieldList, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = list.next_element()? {
+            names.push(name);
+        }
+        Ok(FieldList::List(names))
+    }
+}
+
+macro_rules! shape {
+    ($type:ident, $expecting:literal, $schema:tt) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Shape::<$type>($expecting, PhantomData))
+            }
+        }
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+shape!(SecretRef, "{ env = \"NAME\" } or { file = \"path\" }", {
+    "description": "Where a secret is kept; never the secret itself.",
+    "type": "object",
+    "properties": {
+        "env": { "type": "string", "description": "The environment variable that holds it." },
+        "file": { "type": "string", "description": "The file that holds it, relative to this file." }
+    },
+    "additionalProperties": false,
+    "minProperties": 1,
+    "maxProperties": 1
+});
+shape!(NumberOrText, "a number or a text", {
+    "description": "A number, or a text with a unit.",
+    "type": ["integer", "string"],
+    "minimum": 0
+});
+shape!(FieldList, "a list of field names, \"plugin\" or \"all\"", {
+    "description": "Field API names, or \"plugin\", or \"all\".",
+    "anyOf": [
+        { "enum": ["plugin", "all"] },
+        { "type": "array", "items": { "type": "string" }, "minItems": 1, "uniqueItems": true }
+    ]
+});

@@ -1,0 +1,25 @@
+//! `kilofold.toml`: as written ([`file`]), as used ([`Config`]), and what is wrong with one, with places.
+
+mod check;
+mod checked;
+mod error;
+pub mod file;
+mod filter;
+mod read;
+mod secret;
+mod sync;
+mod template;
+mod values;
+mod when;
+
+pub use checked::{
+    Allowance, Config, ConnectionConfig, Fields, Grant, OrgConfig, PluginLimits, PluginRef,
+    QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig, WebConfig,
+};
+pub use error::{Error, Invalid, Problem};
+pub use secret::Secret;
+pub use template::{schema, template};
+pub use when::{Cron, CronError, When};
+
+#[cfg(test)]
+mod tests;

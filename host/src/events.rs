@@ -1,0 +1,465 @@
+//! What happens, told once: logs, metrics, the page and the terminal all read these events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use crate::model::{
+    ConnectionName, Counts, Ending, Purpose, RecordId, RunId, Stamp, SyncName, Timing, Trigger,
+};
+
+/// Events that a slow listener may fall behind before it loses the oldest.
+const BEHIND: usize = 4096;
+
+/// How much a log line of a plugin matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// For the plugin's author.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Worth mending.
+    Error,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A run began.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// The sync's object.
+        object: String,
+        /// What started it.
+        trigger: Trigger,
+    },
+    /// A page arrived.
+    PageFetched {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// The page's number in the run, from 0.
+        page: u64,
+        /// Records on it.
+        records: u64,
+        /// Bytes of the answer, unpacked.
+        bytes: u64,
+        /// How many records the whole query has, as Salesforce said.
+        expected: Option<u64>,
+        /// From request to last byte, in microseconds.
+        took_us: u64,
+        /// Salesforce's id of the request.
+        request_id: Option<String>,
+    },
+    /// A plugin mapped a batch.
+    BatchMapped {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// The page's number in the run.
+        page: u64,
+        /// Records that became outputs.
+        mapped: u64,
+        /// Records that were left out.
+        skipped: u64,
+        /// Records that could not be mapped.
+        failed: u64,
+        /// The plugin's peak memory, in bytes.
+        peak_memory: u64,
+        /// In microseconds.
+        took_us: u64,
+    },
+    /// A batch became durable.
+    BatchCommitted {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// The page's number in the run.
+        page: u64,
+        /// The batch's records.
+        counts: Counts,
+        /// The run's records so far.
+        total: Counts,
+        /// The run's calls so far.
+        calls: u64,
+        /// How many records the run will have, when known.
+        expected: Option<u64>,
+        /// The last sequence number of the feed.
+        feed_end: u64,
+        /// Where the batch's time went.
+        timing: Timing,
+    },
+    /// A request of a run is made again.
+    RunRetry {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// What went wrong.
+        reason: String,
+        /// The wait before the next attempt, in milliseconds.
+        waited_ms: u64,
+    },
+    /// Something that a reader of the run should know.
+    RunNoted {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// A plain sentence.
+        note: String,
+    },
+    /// A run ended.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// How.
+        ending: Ending,
+        /// Its records.
+        counts: Counts,
+        /// Its calls that Salesforce counts.
+        calls: u64,
+        /// In milliseconds.
+        took_ms: u64,
+    },
+    /// A request was paid for and is about to be sent.
+    CallSpent {
+        /// The connection.
+        connection: ConnectionName,
+        /// The sync, when one asked.
+        sync: Option<SyncName>,
+        /// What for.
+        purpose: Purpose,
+    },
+    /// Salesforce told how much of the org's day is spent.
+    LimitSeen {
+        /// Calls that the org has made in 24 hours.
+        used: u64,
+        /// Calls that it may make.
+        max: u64,
+    },
+    /// A call was refused, by the gate or by Salesforce.
+    LimitHit {
+        /// The connection.
+        connection: ConnectionName,
+        /// The sync, when one asked.
+        sync: Option<SyncName>,
+        /// A stable code, for example `limit.daily`.
+        code: String,
+        /// Why, for a person.
+        reason: String,
+        /// When calls may be possible again.
+        until: Option<Stamp>,
+    },
+    /// A connection's health changed.
+    ConnectionChanged {
+        /// The connection.
+        connection: ConnectionName,
+        /// `healthy`, `not-connected` or `reconnect-needed`.
+        state: String,
+        /// Why, when it is not healthy.
+        reason: Option<String>,
+    },
+    /// A record made the plugin trap.
+    PluginTrapped {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// The record.
+        record: RecordId,
+        /// A stable code, for example `plugin.panic`.
+        code: String,
+        /// The plugin's last words.
+        message: String,
+    },
+    /// A plugin wrote a log line.
+    PluginLogged {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// How much it matters.
+        level: Level,
+        /// The line.
+        message: String,
+    },
+    /// A sync will not run until it is resumed.
+    SyncPaused {
+        /// The sync.
+        sync: SyncName,
+        /// Why; none when a person asked for it.
+        reason: Option<String>,
+    },
+    /// A sync runs again.
+    SyncResumed {
+        /// The sync.
+        sync: SyncName,
+    },
+    /// The schedule found syncs due.
+    ScheduleTick {
+        /// Those that it started now, in order.
+        started: Vec<SyncName>,
+        /// Those that are due and wait for a free place.
+        waiting: Vec<SyncName>,
+        /// When it looks again, when a time is known.
+        next: Option<Stamp>,
+    },
+    /// The host is ready.
+    HostStarted {
+        /// Its version.
+        version: String,
+        /// Where the page and the API are.
+        listen: Option<String>,
+    },
+    /// The host stops after the batches in hand.
+    HostStopping,
+}
+
+/// An event with its place in the order of all, and its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// Counts the events of this process, from 1.
+    pub seq: u64,
+    /// When, by the local clock.
+    pub at: Stamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Where events are told and heard.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    sender: broadcast::Sender<Arc<Told>>,
+    told: Arc<AtomicU64>,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bus {
+    /// A bus that nobody listens to yet.
+    pub fn new() -> Self {
+        let (sender, _) = broadcast::channel(BEHIND);
+        Self { sender, told: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// Tells an event: to the log, and to everybody who listens.
+    pub fn emit(&self, event: Event) {
+        log(&event);
+        let seq = self.told.fetch_add(1, Ordering::Relaxed) + 1;
+        // An error means that nobody listens, which is no error.
+        drop(self.sender.send(Arc::new(Told { seq, at: Stamp::now(), event })));
+    }
+
+    /// Hears what is told from now on. Who falls 4096 events behind loses the oldest and is told how many.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Told>> {
+        self.sender.subscribe()
+    }
+}
+
+impl Event {
+    /// The run that the event belongs to.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::RunStarted { run, .. }
+            | Self::PageFetched { run, .. }
+            | Self::BatchMapped { run, .. }
+            | Self::BatchCommitted { run, .. }
+            | Self::RunRetry { run, .. }
+            | Self::RunNoted { run, .. }
+            | Self::RunEnded { run, .. }
+            | Self::PluginTrapped { run, .. }
+            | Self::PluginLogged { run, .. } => Some(*run),
+            _ => None,
+        }
+    }
+
+    /// The sync that the event belongs to.
+    pub fn sync(&self) -> Option<&SyncName> {
+        match self {
+            Self::RunStarted { sync, .. }
+            | Self::PageFetched { sync, .. }
+            | Self::BatchMapped { sync, .. }
+            | Self::BatchCommitted { sync, .. }
+            | Self::RunRetry { sync, .. }
+            | Self::RunNoted { sync, .. }
+            | Self::RunEnded { sync, .. }
+            | Self::PluginTrapped { sync, .. }
+            | Self::PluginLogged { sync, .. }
+            | Self::SyncPaused { sync, .. }
+            | Self::SyncResumed { sync } => Some(sync),
+            Self::CallSpent { sync, .. } | Self::LimitHit { sync, .. } => sync.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// One log line an event. Texts that others wrote are quoted, so that they cannot steer a terminal.
+fn log(event: &Event) {
+    use tracing::{debug, error, info, warn};
+    let name = |sync: &Option<SyncName>| sync.as_ref().map(ToString::to_string);
+    match event {
+        Event::RunStarted { run, sync, object, trigger } => {
+            info!(run = run.0, %sync, object, ?trigger, "Run started");
+        }
+        Event::PageFetched { run, sync, page, records, bytes, expected, took_us, request_id } => {
+            debug!(run = run.0, %sync, page, records, bytes, expected, took_us, request_id, "Page fetched");
+        }
+        Event::BatchMapped { run, sync, page, mapped, skipped, failed, peak_memory, took_us } => {
+            debug!(run = run.0, %sync, page, mapped, skipped, failed, peak_memory, took_us, "Batch mapped");
+        }
+        Event::BatchCommitted {
+            run, sync, page, counts, total, calls, feed_end, timing, ..
+        } => {
+            debug!(run = run.0, %sync, page, fetched = counts.fetched, total = total.fetched, calls, feed_end, took_us = timing.commit, "Batch committed");
+        }
+        Event::RunRetry { run, sync, reason, waited_ms } => {
+            warn!(run = run.0, %sync, ?reason, waited_ms, "Request made again");
+        }
+        Event::RunNoted { run, sync, note } => info!(run = run.0, %sync, ?note, "Run noted"),
+        Event::RunEnded { run, sync, ending, counts, calls, took_ms } => {
+            let Counts { fetched, mapped, unchanged, skipped, failed, deleted } = counts;
+            match ending {
+                Ending::Failed { code, message } => {
+                    error!(run = run.0, %sync, code, ?message, fetched, calls, took_ms, "Run failed");
+                }
+                Ending::Paused { code, reason, resumes_at } => {
+                    let resumes_at = resumes_at.map(|at| at.to_string());
+                    warn!(run = run.0, %sync, code, ?reason, resumes_at, fetched, calls, took_ms, "Run paused");
+                }
+                Ending::Interrupted => {
+                    warn!(run = run.0, %sync, fetched, calls, took_ms, "Run interrupted");
+                }
+                Ending::Succeeded | Ending::SucceededWithFailures => {
+                    info!(run = run.0, %sync, fetched, mapped, unchanged, skipped, failed, deleted, calls, took_ms, "Run {}", ending.label());
+                }
+            }
+        }
+        Event::CallSpent { connection, sync, purpose } => {
+            debug!(%connection, sync = name(sync), purpose = purpose.as_str(), "Call spent");
+        }
+        Event::LimitSeen { used, max } => debug!(used, max, "Limit seen"),
+        Event::LimitHit { connection, sync, code, reason, until } => {
+            let until = until.map(|at| at.to_string());
+            warn!(%connection, sync = name(sync), code, ?reason, until, "Limit hit");
+        }
+        Event::ConnectionChanged { connection, state, reason } if state == "healthy" => {
+            info!(%connection, state, ?reason, "Connection changed");
+        }
+        Event::ConnectionChanged { connection, state, reason } => {
+            warn!(%connection, state, ?reason, "Connection changed");
+        }
+        Event::PluginTrapped { run, sync, record, code, message } => {
+            warn!(run = run.0, %sync, %record, code, ?message, "Plugin trapped");
+        }
+        Event::PluginLogged { run, sync, level, message } => {
+            let run = run.0;
+            match level {
+                Level::Debug => debug!(run, %sync, ?message, "Plugin logged"),
+                Level::Info => info!(run, %sync, ?message, "Plugin logged"),
+                Level::Warn => warn!(run, %sync, ?message, "Plugin logged"),
+                Level::Error => error!(run, %sync, ?message, "Plugin logged"),
+            }
+        }
+        Event::SyncPaused { sync, reason } => warn!(%sync, ?reason, "Sync paused"),
+        Event::SyncResumed { sync } => info!(%sync, "Sync resumed"),
+        Event::ScheduleTick { started, waiting, next } => {
+            let next = next.map(|at| at.to_string());
+            debug!(started = started.len(), waiting = waiting.len(), next, "Schedule ticked");
+        }
+        Event::HostStarted { version, listen } => info!(version, listen, "Host started"),
+        Event::HostStopping => info!("Host stops after the batches in hand"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended() -> Event {
+        Event::RunEnded {
+            run: RunId(7),
+            sync: SyncName::new("Contact").unwrap(),
+            ending: Ending::Failed { code: "auth.reconnect".into(), message: "x".into() },
+            counts: Counts { fetched: 3, mapped: 3, ..Counts::default() },
+            calls: 2,
+            took_ms: 5,
+        }
+    }
+
+    #[tokio::test]
+    async fn reaches_every_listener_in_order() {
+        let bus = Bus::new();
+        bus.emit(Event::HostStopping);
+        let (mut one, mut two) = (bus.subscribe(), bus.clone().subscribe());
+        bus.emit(Event::LimitSeen { used: 1, max: 9 });
+        bus.emit(ended());
+        for listener in [&mut one, &mut two] {
+            assert_eq!(listener.recv().await.unwrap().seq, 2);
+            let told = listener.recv().await.unwrap();
+            assert_eq!((told.seq, &told.event), (3, &ended()));
+        }
+    }
+
+    #[test]
+    fn is_flat_json() {
+        let told = Told { seq: 3, at: Stamp(1000), event: ended() };
+        let json = serde_json::to_value(&told).unwrap();
+        assert_eq!(json["event"], "run-ended");
+        assert_eq!(json["run"], 7);
+        assert_eq!(json["sync"], "Contact");
+        assert_eq!(json["ending"]["outcome"], "failed");
+        assert_eq!(serde_json::from_value::<Told>(json).unwrap(), told);
+    }
+
+    #[test]
+    fn logs_cannot_steer_a_terminal() {
+        use std::io::Write;
+        use std::sync::Mutex;
+        #[derive(Clone, Default)]
+        struct Sink(Arc<Mutex<Vec<u8>>>);
+        impl Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            Bus::new().emit(Event::PluginLogged {
+                run: RunId(1),
+                sync: SyncName::new("Contact").unwrap(),
+                level: Level::Error,
+                message: "\u{1b}[2J\nERROR forged".into(),
+            });
+        });
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains('\u{1b}'));
+        assert!(text.contains("run=1") && text.contains("sync=Contact"), "{text}");
+    }
+}

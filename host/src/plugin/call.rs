@@ -1,0 +1,489 @@
+//! A loaded plugin, and how it is called.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+use super::compile::Compiled;
+use super::describe::Description;
+use super::engine::{Engine, Shared, TICK, check_version};
+use super::error::{Error, Subject};
+use super::fault::Fault;
+use super::inert::Inert;
+use super::poison::{Plan, Verdict};
+use super::settings::{self, Problem, Settings};
+use super::state::{LogLine, Logs, Lookup, Lookups, State};
+use super::text::clean;
+use super::v1::{
+    self, Columns, JsonMapper, JsonMapperPre, Kind, Sizes, TableMapper, TableMapperPre, types,
+};
+use crate::model::{Batch, Outcome, PluginNote, RunId, Stamp, SyncName};
+
+/// A loaded and described plugin. Cheap to clone; may be used by many threads.
+#[derive(Clone)]
+pub struct Plugin(Arc<Inner>);
+
+/// For what a batch is mapped.
+#[derive(Clone)]
+pub struct Call<'a> {
+    /// The object that the records are of.
+    pub object: &'a str,
+    /// The sync.
+    pub sync: &'a SyncName,
+    /// The run.
+    pub run: RunId,
+    /// Counts the batches of the run, from 0.
+    pub batch: u32,
+    /// When the page was read: the only clock that the plugin has.
+    pub read_at: Stamp,
+    /// The sync's settings, as [`Plugin::check_settings`] took them.
+    pub settings: &'a Settings,
+    /// The stored outputs.
+    pub lookup: Arc<dyn Lookup>,
+}
+
+/// A batch as a plugin mapped it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    /// One a record, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Records that broke the plugin; they are among the failed.
+    pub traps: u32,
+    /// What it logged.
+    pub logs: Vec<LogLine>,
+    /// Lines that it logged beyond what is kept.
+    pub logs_dropped: u64,
+    /// The most memory that an instance had, in bytes.
+    pub peak_memory: u64,
+    /// How long it took, encoding and decoding included.
+    pub took: Duration,
+}
+
+/// The two forms of the contract.
+enum Form {
+    Table(TableMapperPre<State>),
+    Json(JsonMapperPre<State>),
+}
+
+/// An instance of either form.
+enum Instance {
+    Table(TableMapper),
+    Json(JsonMapper),
+}
+
+/// A plugin before anyone holds it.
+pub(super) struct Inner {
+    engine: Arc<Shared>,
+    form: Form,
+    description: Description,
+    kinds: Vec<Kind>,
+    digest: String,
+    api: String,
+    subject: Subject,
+}
+
+/// What goes from one attempt at a slice of a batch to the next.
+struct Batching<'a> {
+    call: &'a Call<'a>,
+    batch: &'a Batch,
+    columns: &'a Columns,
+    names: Vec<String>,
+    subject: Subject,
+    logs: Logs,
+    lookups: Option<Lookups>,
+    peak: u64,
+}
+
+/// Why a slice was not mapped.
+enum Stop {
+    /// One of its records may be to blame; the plugin perhaps named it.
+    Broke(Fault, Option<usize>),
+    /// No record is to blame.
+    Failed(Box<Error>),
+}
+
+impl Inner {
+    /// Links a component, and asks it what it is.
+    pub(super) fn start(
+        engine: &Engine,
+        compiled: Compiled,
+        digest: String,
+    ) -> Result<Self, Error> {
+        let Compiled { component, mut subject } = compiled;
+        let shared = engine.0.clone();
+        let kind = component.component_type();
+        for (name, _) in kind.imports(&shared.engine) {
+            engine.import(&subject, name)?;
+        }
+        let mut api = None;
+        let mut about = false;
+        for (name, _) in kind.exports(&shared.engine) {
+            let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+            let Some(short) = interface.strip_prefix("kilofold:mapping/") else { continue };
+            check_version(&subject, interface, version)?;
+            about |= short == "about";
+            // A plugin that speaks both is called in the quicker form.
+            if short == "table" || (short == "json" && api.is_none()) {
+                api = Some((short == "table", clean(name, 80)));
+            }
+        }
+        let Some((table, api)) = api.filter(|_| about) else {
+            return Err(Error::NoMapper { subject });
+        };
+        let mismatch = |error: &wasmtime::Error| {
+            let reason = format!("{error:#}");
+            if reason.contains("function implementation is missing") {
+                let wants = clean(&reason, 200);
+                return Error::ApiVersion { subject: subject.clone(), wants, offers: v1::OFFERS };
+            }
+            Error::ApiMismatch { subject: subject.clone(), reason: clean(&reason, 400) }
+        };
+        let pre: InstancePre<State> =
+            shared.linker.instantiate_pre(&component).map_err(|error| mismatch(&error))?;
+        let form = if table {
+            TableMapperPre::new(pre).map(Form::Table)
+        } else {
+            JsonMapperPre::new(pre).map(Form::Json)
+        }
+        .map_err(|error| mismatch(&error))?;
+        let told = {
+            let _slot = shared.slots.take();
+            describe(&shared, &form, &subject)?
+        };
+        let description = Description::check(told)
+            .map_err(|reason| Error::Description { subject: subject.clone(), reason })?;
+        subject.name.clone_from(&description.name);
+        let kinds =
+            description.outputs.iter().map(|kind| Kind::new(&kind.name, &kind.fields)).collect();
+        Ok(Self { engine: shared, form, description, kinds, digest, api, subject })
+    }
+
+    /// A fresh instance that has taken its settings.
+    fn configured(
+        &self,
+        store: &mut Store<State>,
+        settings: &Settings,
+        subject: &Subject,
+    ) -> Result<Instance, Error> {
+        let instance = self.form.instantiate(store, &self.engine, subject)?;
+        let ms = self.engine.limits.start_ms;
+        set_deadline(store, Duration::from_millis(ms));
+        let taken = match &instance {
+            Instance::Table(it) => {
+                it.kilofold_mapping_about().call_configure(&mut *store, settings.json())
+            }
+            Instance::Json(it) => {
+                it.kilofold_mapping_about().call_configure(&mut *store, settings.json())
+            }
+        };
+        match taken {
+            Ok(Ok(())) => Ok(instance),
+            Ok(Err(problems)) => {
+                let problems = problems.into_iter().take(20).map(told_problem).collect();
+                Err(Error::Settings { subject: subject.clone(), problems })
+            }
+            Err(error) => Err(Error::Start {
+                subject: subject.clone(),
+                doing: "took its settings",
+                fault: Fault::of(&error, store.data(), ms),
+            }),
+        }
+    }
+
+    /// Maps a slice of a batch on a fresh instance.
+    fn attempt(
+        &self,
+        batching: &mut Batching<'_>,
+        slice: Range<usize>,
+    ) -> Result<Vec<Outcome>, Stop> {
+        let (call, limits) = (batching.call, &self.engine.limits);
+        let millis = u64::try_from(call.read_at.0).unwrap_or_default();
+        let seed = xxhash_rust::xxh3::xxh3_64(
+            format!("{}/{}/{}/{}", call.sync, call.run, call.batch, slice.start).as_bytes(),
+        );
+        if let Some(lookups) = &mut batching.lookups {
+            lookups.renew();
+        }
+        let (logs, lookups) = (std::mem::take(&mut batching.logs), batching.lookups.take());
+        let state = State::new(limits, logs, lookups, Inert::new(millis, seed));
+        let mut store = new_store(&self.engine, state);
+        let result = self.attempt_in(&mut store, batching, slice);
+        let state = store.into_data();
+        batching.logs = state.logs;
+        batching.lookups = state.lookups;
+        batching.peak = batching.peak.max(state.limiter.bytes);
+        result
+    }
+
+    fn attempt_in(
+        &self,
+        store: &mut Store<State>,
+        batching: &Batching<'_>,
+        slice: Range<usize>,
+    ) -> Result<Vec<Outcome>, Stop> {
+        let (call, subject) = (batching.call, &batching.subject);
+        let failed = |error: Error| Stop::Failed(Box::new(error));
+        let unfit = |reason| failed(Error::Batch { subject: subject.clone(), reason });
+        let limits = &self.engine.limits;
+        let sizes = Sizes::new(limits);
+        let instance = self.configured(store, call.settings, subject).map_err(failed)?;
+        let context = types::Context {
+            object: call.object.to_owned(),
+            sync: call.sync.to_string(),
+            run: call.run.to_string(),
+            batch: call.batch,
+            read_at: u64::try_from(call.read_at.0).unwrap_or_default(),
+            fields: batching.names.clone(),
+        };
+        let records = slice.len();
+        let deadline = limits.deadline(records);
+        let broke = |error: &wasmtime::Error, store: &Store<State>| {
+            let state = store.data();
+            let allowed = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+            let named = state.panicked.as_ref().and_then(|(index, _)| *index);
+            Stop::Broke(Fault::of(error, state, allowed), named.map(|index| index as usize))
+        };
+        let read = match instance {
+            Instance::Table(instance) => {
+                let encoded =
+                    v1::encode_table(batching.batch, batching.columns, slice).map_err(unfit)?;
+                set_deadline(store, deadline);
+                let answer = instance
+                    .kilofold_mapping_table()
+                    .call_map_batch(&mut *store, &context, &encoded)
+                    .map_err(|error| broke(&error, store))?;
+                v1::read_table(&answer, &encoded, &self.kinds, sizes)
+            }
+            Instance::Json(instance) => {
+                let encoded =
+                    v1::encode_json(batching.batch, batching.columns, slice).map_err(unfit)?;
+                set_deadline(store, deadline);
+                let answer = instance
+                    .kilofold_mapping_json()
+                    .call_map_batch(&mut *store, &context, &encoded)
+                    .map_err(|error| broke(&error, store))?;
+                v1::read_json(&answer, records, &self.kinds, sizes)
+            }
+        };
+        read.map_err(|fault| Stop::Broke(fault, None))
+    }
+
+    /// Which field of a batch each field of the plugin is, and the names that the plugin is told.
+    fn columns(
+        &self,
+        fields: &[String],
+        subject: &Subject,
+    ) -> Result<(Vec<Option<usize>>, Vec<String>), Error> {
+        let reads = &self.description.reads;
+        if reads.is_empty() {
+            return Ok(((0..fields.len()).map(Some).collect(), fields.to_vec()));
+        }
+        let mut columns = Vec::with_capacity(reads.len());
+        for (i, read) in reads.iter().enumerate() {
+            let same = |name: &String| name.eq_ignore_ascii_case(&read.name);
+            let found = if fields.get(i).is_some_and(same) {
+                Some(i)
+            } else {
+                fields.iter().position(same)
+            };
+            if found.is_none() && read.required {
+                let field = read.name.clone();
+                return Err(Error::MissingField { subject: subject.clone(), field });
+            }
+            columns.push(found);
+        }
+        Ok((columns, reads.iter().map(|field| field.name.clone()).collect()))
+    }
+}
+
+impl Plugin {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self(inner)
+    }
+
+    /// What it is, reads and makes.
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// What a run's record keeps of it.
+    pub fn note(&self) -> PluginNote {
+        PluginNote {
+            name: self.0.description.name.clone(),
+            version: self.0.description.version.clone(),
+            digest: self.0.digest.clone(),
+            api: self.0.api.clone(),
+        }
+    }
+
+    /// Checks settings against what the plugin declares, fills in defaults, and asks the plugin itself. Blocks.
+    pub fn check_settings(
+        &self,
+        given: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Settings, Vec<Problem>> {
+        let inner = &self.0;
+        let settings = settings::check(&inner.description.settings, given)?;
+        let _slot = inner.engine.slots.take();
+        let mut store = scratch(&inner.engine);
+        match inner.configured(&mut store, &settings, &inner.subject) {
+            Ok(_) => Ok(settings),
+            Err(Error::Settings { problems, .. }) => Err(problems),
+            Err(error) => Err(vec![Problem::new("", error.to_string())]),
+        }
+    }
+
+    /// Maps a batch on a fresh instance. Records that break the plugin fail, and the others are mapped; an error means
+    /// that nothing of the batch may be stored. Blocks for at most the time that the limits give.
+    pub fn map(&self, call: &Call<'_>, batch: &Batch) -> Result<Mapped, Error> {
+        let begun = Instant::now();
+        let inner = &self.0;
+        let limits = &inner.engine.limits;
+        let subject = Subject { sync: Some(call.sync.clone()), ..inner.subject.clone() };
+        let (columns, names) = inner.columns(&batch.fields, &subject)?;
+        let mut batching = Batching {
+            call,
+            batch,
+            columns: &columns,
+            names,
+            logs: Logs::new(limits),
+            lookups: Some(Lookups::new(call.lookup.clone(), limits)),
+            peak: 0,
+            subject,
+        };
+        let _slot = inner.engine.slots.take();
+        let patience = Duration::from_millis(limits.isolation_ms);
+        let mut plan = Plan::new(batch.len(), limits.traps, patience);
+        let none =
+            || Outcome::Failed(Fault::Invalid(String::from("it gave no answer")).rejection());
+        let mut outcomes: Vec<Outcome> = std::iter::repeat_with(none).take(batch.len()).collect();
+        let mut traps = 0;
+        while let Some(slice) = plan.next() {
+            let started = Instant::now();
+            let (fault, named) = match inner.attempt(&mut batching, slice.clone()) {
+                Ok(mapped) => {
+                    plan.mapped(started.elapsed());
+                    for (outcome, mapped) in outcomes[slice].iter_mut().zip(mapped) {
+                        *outcome = mapped;
+                    }
+                    continue;
+                }
+                Err(Stop::Broke(fault, named)) => (fault, named),
+                Err(Stop::Failed(error)) => return Err(*error),
+            };
+            let subject = || batching.subject.clone();
+            match plan.broke(slice, named, started.elapsed()) {
+                Verdict::Divided => {}
+                Verdict::Guilty(i) => {
+                    traps += 1;
+                    outcomes[i] = Outcome::Failed(fault.rejection());
+                }
+                Verdict::TooMany(_) => {
+                    return Err(Error::TooManyTraps {
+                        subject: subject(),
+                        guilty: traps + 1,
+                        records: batch.len(),
+                        most: limits.traps,
+                        last: fault.rejection(),
+                    });
+                }
+                Verdict::OutOfTime => {
+                    let (ms, last) = (limits.isolation_ms, fault.rejection());
+                    return Err(Error::IsolationTimeout { subject: subject(), ms, last });
+                }
+            }
+        }
+        Ok(Mapped {
+            outcomes,
+            traps,
+            logs: batching.logs.lines,
+            logs_dropped: batching.logs.dropped,
+            peak_memory: batching.peak,
+            took: begun.elapsed(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Plugin").field(&self.0.subject).finish()
+    }
+}
+
+impl Form {
+    fn instantiate(
+        &self,
+        store: &mut Store<State>,
+        engine: &Shared,
+        subject: &Subject,
+    ) -> Result<Instance, Error> {
+        let ms = engine.limits.start_ms;
+        set_deadline(store, Duration::from_millis(ms));
+        let made = match self {
+            Self::Table(pre) => pre.instantiate(&mut *store).map(Instance::Table),
+            Self::Json(pre) => pre.instantiate(&mut *store).map(Instance::Json),
+        };
+        made.map_err(|error| {
+            let subject = subject.clone();
+            let fault = Fault::of(&error, store.data(), ms);
+            match fault {
+                Fault::Memory(most) => Error::MemoryStart { subject, most },
+                fault => Error::Start { subject, doing: "started", fault },
+            }
+        })
+    }
+}
+
+fn describe(
+    engine: &Arc<Shared>,
+    form: &Form,
+    subject: &Subject,
+) -> Result<types::Description, Error> {
+    let mut store = scratch(engine);
+    let instance = form.instantiate(&mut store, engine, subject)?;
+    let ms = engine.limits.start_ms;
+    set_deadline(&mut store, Duration::from_millis(ms));
+    let told = match &instance {
+        Instance::Table(it) => it.kilofold_mapping_about().call_describe(&mut store),
+        Instance::Json(it) => it.kilofold_mapping_about().call_describe(&mut store),
+    };
+    match told {
+        Ok(Ok(description)) => Ok(description),
+        Ok(Err(reason)) => {
+            Err(Error::Description { subject: subject.clone(), reason: clean(&reason, 500) })
+        }
+        Err(error) => Err(Error::Start {
+            subject: subject.clone(),
+            doing: "described itself",
+            fault: Fault::of(&error, store.data(), ms),
+        }),
+    }
+}
+
+/// A store for a call that is about no batch.
+fn scratch(engine: &Shared) -> Store<State> {
+    let limits = &engine.limits;
+    new_store(engine, State::new(limits, Logs::new(limits), None, Inert::new(0, 0)))
+}
+
+fn new_store(engine: &Shared, state: State) -> Store<State> {
+    let mut store = Store::new(&engine.engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(usize::try_from(engine.limits.result_bytes).unwrap_or(usize::MAX));
+    store.set_max_component_handles(1_000);
+    store.epoch_deadline_trap();
+    store
+}
+
+/// The next call may take this long.
+fn set_deadline(store: &mut Store<State>, time: Duration) {
+    let ticks = time.as_millis().div_ceil(TICK.as_millis());
+    // The tick that is under way does not count.
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX >> 1).saturating_add(1));
+}
+
+fn told_problem(problem: types::Problem) -> Problem {
+    Problem { setting: clean(&problem.setting, 64), message: clean(&problem.message, 300) }
+}

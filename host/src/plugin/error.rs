@@ -1,0 +1,266 @@
+//! Why a plugin cannot be used, in words for whoever has to mend it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::fault::{Fault, size};
+use super::settings::Problem;
+use crate::model::{Rejection, SyncName};
+
+/// Which plugin an error is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subject {
+    /// Its name as it tells it, or where it was to be loaded from.
+    pub name: String,
+    /// The first twelve digits of its digest; empty before it was read.
+    pub digest: String,
+    /// The sync that it was called for, when it was.
+    pub sync: Option<SyncName>,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plugin {}", self.name)?;
+        if !self.digest.is_empty() {
+            write!(f, " ({})", self.digest)?;
+        }
+        match &self.sync {
+            Some(sync) => write!(f, " of sync {sync}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a plugin cannot be loaded or used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The WebAssembly engine does not start.
+    #[error("the WebAssembly engine does not start: {reason}")]
+    Engine {
+        /// Its words.
+        reason: String,
+    },
+    /// The folder of compiled plugins cannot be used, or is not safe.
+    #[error("compiled plugins cannot be kept in {}: {reason}", path.display())]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no stock plugin of that name.
+    #[error("there is no stock plugin '{name}'; there are {known}")]
+    UnknownStock {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The file cannot be read.
+    #[error("{subject} cannot be read: {source}")]
+    Unreadable {
+        /// The plugin.
+        subject: Subject,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The component is too big.
+    #[error("{subject} has {}, and {} are allowed", size(*bytes), size(*most))]
+    ComponentTooLarge {
+        /// The plugin.
+        subject: Subject,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        most: u64,
+    },
+    /// It is no WebAssembly at all.
+    #[error("{subject} is not a WebAssembly component")]
+    NotComponent {
+        /// The plugin.
+        subject: Subject,
+    },
+    /// It is a core module.
+    #[error("{subject} is a core WebAssembly module, not a component")]
+    CoreModule {
+        /// The plugin.
+        subject: Subject,
+    },
+    /// It is compiled already, which cannot be trusted.
+    #[error("{subject} is compiled machine code, which is never taken from users")]
+    Precompiled {
+        /// The plugin.
+        subject: Subject,
+    },
+    /// It is not valid, or uses what the engine does not have.
+    #[error("{subject} does not compile: {reason}")]
+    Compile {
+        /// The plugin.
+        subject: Subject,
+        /// The compiler's words.
+        reason: String,
+    },
+    /// Compiling takes too long.
+    #[error(
+        "{subject} was not compiled after {ms} ms; the compiler cannot be stopped and works on until it is done"
+    )]
+    CompileTimeout {
+        /// The plugin.
+        subject: Subject,
+        /// The limit in milliseconds.
+        ms: u64,
+    },
+    /// Other plugins that take too long are still being compiled.
+    #[error(
+        "{subject} was not compiled: {running} plugins that took too long are still being compiled"
+    )]
+    CompileBusy {
+        /// The plugin.
+        subject: Subject,
+        /// How many.
+        running: usize,
+    },
+    /// It was built for a contract that this host does not serve.
+    #[error("{subject} was built for {wants}, and this kilofold serves kilofold:mapping {offers}")]
+    ApiVersion {
+        /// The plugin.
+        subject: Subject,
+        /// What it was built for.
+        wants: String,
+        /// What there is.
+        offers: &'static str,
+    },
+    /// It exports neither form of the contract.
+    #[error(
+        "{subject} is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about"
+    )]
+    NoMapper {
+        /// The plugin.
+        subject: Subject,
+    },
+    /// It wants something from the host that no plugin may have.
+    #[error("{subject} asks for {import}, which plugins are not given")]
+    ImportDenied {
+        /// The plugin.
+        subject: Subject,
+        /// The interface that it asks for.
+        import: String,
+    },
+    /// It uses the right names with other types.
+    #[error("{subject} does not fit the contract: {reason}")]
+    ApiMismatch {
+        /// The plugin.
+        subject: Subject,
+        /// What does not fit.
+        reason: String,
+    },
+    /// It cannot start within its memory.
+    #[error("{subject} wants more memory to start than the {} that it may have", size(*most))]
+    MemoryStart {
+        /// The plugin.
+        subject: Subject,
+        /// The limit in bytes.
+        most: u64,
+    },
+    /// It broke while it started, described itself or took its settings.
+    #[error("{subject} broke while it {doing}: {fault}")]
+    Start {
+        /// The plugin.
+        subject: Subject,
+        /// What it was doing.
+        doing: &'static str,
+        /// How it broke.
+        fault: Fault,
+    },
+    /// What it says of itself cannot be used.
+    #[error("{subject} describes itself wrongly: {reason}")]
+    Description {
+        /// The plugin.
+        subject: Subject,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It does not take its settings.
+    #[error("{subject} does not take its settings: {}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Settings {
+        /// The plugin.
+        subject: Subject,
+        /// What is wrong with them.
+        problems: Vec<Problem>,
+    },
+    /// A field that it must have is not in the batch.
+    #[error("{subject} reads {field}, which was not fetched")]
+    MissingField {
+        /// The plugin.
+        subject: Subject,
+        /// The field.
+        field: String,
+    },
+    /// The batch cannot be handed over.
+    #[error("{subject} cannot be given the batch: {reason}")]
+    Batch {
+        /// The plugin.
+        subject: Subject,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It broke on more records than is borne.
+    #[error("{subject} broke on {guilty} of {records} records, and {most} are borne; the last: {}", last.message)]
+    TooManyTraps {
+        /// The plugin.
+        subject: Subject,
+        /// Records found guilty.
+        guilty: u32,
+        /// Records in the batch.
+        records: usize,
+        /// The limit.
+        most: u32,
+        /// The last one.
+        last: Rejection,
+    },
+    /// The records that break it were not found in time.
+    #[error("{subject} breaks on records that were not found within {ms} ms; the last: {}", last.message)]
+    IsolationTimeout {
+        /// The plugin.
+        subject: Subject,
+        /// The limit in milliseconds.
+        ms: u64,
+        /// How it broke the last time.
+        last: Rejection,
+    },
+}
+
+impl Error {
+    /// A stable code for `kilofold explain`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Engine { .. } => "plugin.engine",
+            Self::Cache { .. } => "plugin.cache",
+            Self::UnknownStock { .. } => "plugin.unknown",
+            Self::Unreadable { .. } => "plugin.unreadable",
+            Self::ComponentTooLarge { .. } => "plugin.component_too_large",
+            Self::NotComponent { .. } => "plugin.not_component",
+            Self::CoreModule { .. } => "plugin.core_module",
+            Self::Precompiled { .. } => "plugin.precompiled_refused",
+            Self::Compile { .. } => "plugin.compile",
+            Self::CompileTimeout { .. } | Self::CompileBusy { .. } => "plugin.compile_timeout",
+            Self::ApiVersion { .. } => "plugin.api_version",
+            Self::NoMapper { .. } => "plugin.no_mapper",
+            Self::ImportDenied { .. } => "plugin.import_denied",
+            Self::ApiMismatch { .. } => "plugin.api_mismatch",
+            Self::MemoryStart { .. } => "plugin.memory_start",
+            Self::Start { fault, .. } => fault.code(),
+            Self::Description { .. } => "plugin.description",
+            Self::Settings { .. } => "plugin.settings",
+            Self::MissingField { .. } => "plugin.missing_field",
+            Self::Batch { .. } => "plugin.batch",
+            Self::TooManyTraps { .. } => "plugin.too_many_traps",
+            Self::IsolationTimeout { .. } => "plugin.isolation_timeout",
+        }
+    }
+
+    /// What this means and what to do about it.
+    pub fn explanation(&self) -> Option<&'static super::Explanation> {
+        super::explain(self.code())
+    }
+}

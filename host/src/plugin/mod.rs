@@ -1,0 +1,33 @@
+//! Mapping plugins: WebAssembly components that cannot hurt the host.
+//!
+//! A plugin is loaded once ([`Engine::load`]) and then maps batches ([`Plugin::map`]), each on a fresh instance that can
+//! reach its log, stored outputs and nothing else. What it answers is checked once, in `v1`; nothing outside of this
+//! module knows which form of the contract a plugin speaks, or that wasmtime runs it. All functions block.
+
+mod cache;
+mod call;
+mod catalog;
+mod compile;
+mod describe;
+mod engine;
+mod error;
+mod explain;
+mod fault;
+mod inert;
+mod limits;
+mod poison;
+mod settings;
+mod state;
+mod text;
+mod v1;
+
+pub use call::{Call, Mapped, Plugin};
+pub use catalog::{Source, stock};
+pub use describe::{Description, Field, OutputKind, Setting, SettingKind};
+pub use engine::Engine;
+pub use error::{Error, Subject};
+pub use explain::{EXPLANATIONS, Explanation, explain};
+pub use fault::{Fault, is_trap};
+pub use limits::Limits;
+pub use settings::{Problem, Settings};
+pub use state::{Level, LogLine, Lookup, NoLookup};

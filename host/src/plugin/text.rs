@@ -1,0 +1,224 @@
+//! Guest text made safe to show, and text as JSON.
+
+/// Cuts to `max` bytes and takes out what could mislead a terminal or a page: control and direction characters.
+pub(super) fn clean(text: &str, max: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(max));
+    for c in text.chars() {
+        if clean.len() + c.len_utf8() > max {
+            clean.push('…');
+            break;
+        }
+        clean.push(match c {
+            '\n' | '\r' | '\t' => ' ',
+            c if c.is_control() || misleading(c) => '\u{fffd}',
+            c => c,
+        });
+    }
+    clean.truncate(clean.trim_end().len());
+    clean
+}
+
+fn misleading(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Appends text as a JSON string, quotes included.
+pub(super) fn push_json(out: &mut String, text: &str) {
+    out.push('"');
+    let mut from = 0;
+    if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        for (at, byte) in text.bytes().enumerate() {
+            if !needs_escape(byte) {
+                continue;
+            }
+            out.push_str(text.get(from..at).unwrap_or_default());
+            from = at + 1;
+            match byte {
+                b'"' => out.push_str("\\\""),
+                b'\\' => out.push_str("\\\\"),
+                b'\n' => out.push_str("\\n"),
+                b'\r' => out.push_str("\\r"),
+                b'\t' => out.push_str("\\t"),
+                other => {
+                    const HEX: &[u8; 16] = b"0123456789abcdef";
+                    out.push_str("\\u00");
+                    out.push(char::from(HEX[usize::from(other >> 4)]));
+                    out.push(char::from(HEX[usize::from(other & 15)]));
+                }
+            }
+        }
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out.push('"');
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Appends the text between the quotes of a JSON string without its escapes. A lone surrogate becomes U+FFFD.
+pub(super) fn push_unescaped(out: &mut String, escaped: &str) {
+    let mut rest = escaped;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let code = rest[at + 1..].chars().next();
+        rest = rest.get(at + 2..).unwrap_or_default();
+        match code {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('t') => out.push('\t'),
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('u') => rest = push_unit(out, rest),
+            Some(other @ ('"' | '\\' | '/')) => out.push(other),
+            // Not JSON: the scan has refused such a text already.
+            _ => out.push('\u{fffd}'),
+        }
+    }
+    out.push_str(rest);
+}
+
+/// Appends the character of the four digits at the beginning, and of a second unit when it takes two; gives the rest.
+fn push_unit<'a>(out: &mut String, digits: &'a str) -> &'a str {
+    let unit = |text: &str| text.get(..4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let rest = digits.get(4..).unwrap_or_default();
+    let Some(first) = unit(digits) else {
+        out.push('\u{fffd}');
+        return rest;
+    };
+    if (0xd800..0xdc00).contains(&first)
+        && let Some(second) = rest.strip_prefix("\\u").and_then(unit)
+        && let Some(Ok(c)) = char::decode_utf16([first, second]).next()
+    {
+        out.push(c);
+        return rest.get(6..).unwrap_or_default();
+    }
+    out.push(char::from_u32(u32::from(first)).unwrap_or('\u{fffd}'));
+    rest
+}
+
+/// Whether a text is a number as JSON spells it, and not beyond what readers can hold.
+pub(super) fn is_number(text: &str) -> bool {
+    let held = || text.parse::<f64>().is_ok_and(f64::is_finite);
+    is_spelt(text) && ((text.len() < 300 && !text.contains(['e', 'E'])) || held())
+}
+
+fn is_spelt(text: &str) -> bool {
+    let bytes = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let digits = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = digits(bytes);
+    if whole == 0 || (whole > 1 && bytes[0] == b'0') {
+        return false;
+    }
+    let mut rest = &bytes[whole..];
+    if let [b'.', fraction @ ..] = rest {
+        let count = digits(fraction);
+        if count == 0 {
+            return false;
+        }
+        rest = &fraction[count..];
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = match exponent {
+            [b'+' | b'-', exponent @ ..] => exponent,
+            exponent => exponent,
+        };
+        let count = digits(exponent);
+        return count > 0 && count == exponent.len();
+    }
+    rest.is_empty()
+}
+
+/// Whether a text is one JSON value of any kind that every reader can read: not nested deeper than 100, and without
+/// lone surrogates.
+pub(super) fn is_json(text: &str) -> bool {
+    let opening = |byte: &u8| matches!(byte, b'{' | b'[');
+    if text.bytes().filter(|byte| opening(byte)).count() > 100 && depth(text) > 100 {
+        return false;
+    }
+    if text.contains("\\u") {
+        return serde_json::from_str::<serde_json::Value>(text).is_ok();
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// How deep a JSON text is nested, at most.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                most = most.max(depth);
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn text_survives_escaping(text in any::<String>()) {
+            let mut json = String::new();
+            push_json(&mut json, &text);
+            prop_assert_eq!(&serde_json::from_str::<String>(&json).unwrap(), &text);
+            let mut back = String::new();
+            push_unescaped(&mut back, &json[1..json.len() - 1]);
+            prop_assert_eq!(back, text);
+        }
+
+        #[test]
+        fn unescaping_agrees_with_serde(text in "([a-zé😀]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-f]{4}|\\\\ud83d\\\\ude00){0,12}") {
+            let mut ours = String::new();
+            push_unescaped(&mut ours, &text);
+            if let Ok(theirs) = serde_json::from_str::<String>(&format!("\"{text}\"")) {
+                prop_assert_eq!(ours, theirs);
+            } else {
+                prop_assert!(ours.contains('\u{fffd}'), "only lone surrogates are not text: {}", text);
+            }
+        }
+
+        #[test]
+        fn numbers_agree_with_serde(text in "-?[0-9.eE+-]{0,8}") {
+            prop_assert_eq!(is_number(&text), serde_json::from_str::<serde_json::Value>(&text).is_ok());
+        }
+
+        #[test]
+        fn clean_text_is_short_and_shows_itself(text in any::<String>(), max in 0_usize..60) {
+            let clean = clean(&text, max);
+            prop_assert!(clean.len() <= max + '…'.len_utf8());
+            prop_assert!(!clean.chars().any(|c| c.is_control() || misleading(c)));
+        }
+    }
+
+    #[test]
+    fn knows_what_readers_can_read() {
+        assert!(is_json(r#"{"a":[1,2,{"b":"\ud83d\ude00"}]} "#));
+        assert!(!is_json(r#"{"a":"\ud800"}"#));
+        assert!(!is_json("{} {}"));
+        assert!(!is_json(""));
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(is_json(&nested(100)));
+        assert!(!is_json(&nested(101)));
+        assert!(is_json(&format!("[{}0]", r#""[[\"{[","#.repeat(100))));
+        assert!(!is_number("1e999"));
+    }
+
+    #[test]
+    fn unescapes_broken_text_without_panic() {
+        for text in ["\\", "\\u", "\\u12", "\\ud800", "\\ud800\\u", "\\é", "\\u00é0x"] {
+            push_unescaped(&mut String::new(), text);
+        }
+    }
+}

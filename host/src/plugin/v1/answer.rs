@@ -1,0 +1,199 @@
+//! What both forms of an answer have to obey.
+
+use std::sync::Arc;
+
+use crate::model::{Outcome, Output, Rejection};
+use crate::plugin::fault::{Fault, size};
+use crate::plugin::limits::Limits;
+use crate::plugin::text::{clean, is_json, push_json};
+
+/// A key, in bytes.
+const KEY: usize = 512;
+/// A plugin's own code, in bytes.
+const CODE: usize = 64;
+/// A reason or message that is kept, in bytes.
+const REASON: usize = 1 << 10;
+
+/// A kind of output that a plugin declares, prepared for composing bodies.
+#[derive(Debug, Clone)]
+pub(in crate::plugin) struct Kind {
+    pub(in crate::plugin) name: Arc<str>,
+    pub(in crate::plugin) fields: Vec<String>,
+    /// `{"first":`, `,"second":` and so on.
+    pub(in crate::plugin) heads: Vec<String>,
+    /// Its only declared field is `*`: the author makes the whole body.
+    pub(in crate::plugin) open: bool,
+}
+
+impl Kind {
+    pub(in crate::plugin) fn new(name: &str, fields: &[String]) -> Self {
+        let head = |(i, field): (usize, &String)| {
+            let mut head = String::from(if i == 0 { "{" } else { "," });
+            push_json(&mut head, field);
+            head.push(':');
+            head
+        };
+        Self {
+            name: name.into(),
+            fields: fields.to_vec(),
+            heads: fields.iter().enumerate().map(head).collect(),
+            open: fields == ["*"],
+        }
+    }
+
+    /// The body of an open kind.
+    pub(in crate::plugin) fn open_body(&self, text: &str) -> Result<String, String> {
+        let text = text.trim();
+        if !text.starts_with('{') || !is_json(text) {
+            return Err(format!("the body of '{}' is not a JSON object", self.name));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// What an answer may hold.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::plugin) struct Sizes {
+    body: usize,
+    total: usize,
+}
+
+impl Sizes {
+    pub(in crate::plugin) fn new(limits: &Limits) -> Self {
+        let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        // An answer may name a text of the batch many times, so that what is composed is bounded by itself.
+        Self { body: bytes(limits.body_bytes), total: bytes(limits.result_bytes.saturating_mul(4)) }
+    }
+}
+
+/// The outcomes of a batch as they come.
+pub(in crate::plugin) struct Answer {
+    outcomes: Vec<Option<Outcome>>,
+    sizes: Sizes,
+    left: usize,
+}
+
+impl Answer {
+    pub(in crate::plugin) fn new(records: usize, sizes: Sizes) -> Self {
+        Self { outcomes: vec![None; records], sizes, left: sizes.total }
+    }
+
+    /// One more output of a record; what is wrong with it fails the record.
+    pub(in crate::plugin) fn mapped(
+        &mut self,
+        index: usize,
+        output: Result<Output, String>,
+    ) -> Result<(), Fault> {
+        let output = match output.and_then(|output| self.checked(output)) {
+            Ok(output) => output,
+            Err(reason) => {
+                self.invalid(index, &reason);
+                return Ok(());
+            }
+        };
+        self.left = self
+            .left
+            .checked_sub(output.body.len() + output.key.len())
+            .ok_or(Fault::TooLarge(self.sizes.total as u64))?;
+        let mut broken = None;
+        match self.outcomes.get_mut(index) {
+            Some(none @ None) => *none = Some(Outcome::Mapped(vec![output])),
+            Some(Some(Outcome::Mapped(outputs))) => {
+                if outputs.iter().any(|other| other.key == output.key && other.kind == output.kind)
+                {
+                    broken = Some(format!("it has two outputs '{}' of one key", output.kind));
+                } else {
+                    outputs.push(output);
+                }
+            }
+            _ => broken = Some(mixed()),
+        }
+        if let Some(reason) = broken {
+            self.invalid(index, &reason);
+        }
+        Ok(())
+    }
+
+    /// A record without any output.
+    pub(in crate::plugin) fn nothing(&mut self, index: usize) {
+        self.only(index, Outcome::Mapped(Vec::new()));
+    }
+
+    /// A record that was left out.
+    pub(in crate::plugin) fn skipped(&mut self, index: usize, reason: &str) {
+        self.only(index, Outcome::Skipped(clean(reason, REASON)));
+    }
+
+    /// A record that was refused.
+    pub(in crate::plugin) fn failed(
+        &mut self,
+        index: usize,
+        code: &str,
+        message: &str,
+        field: Option<&str>,
+    ) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let outcome = if code.is_empty() || code.len() > CODE || !code.bytes().all(plain) {
+            let reason = format!(
+                "the code '{}' is not 1 to 64 letters, digits, '.', '_' or '-'; it came with: {}",
+                clean(code, CODE),
+                clean(message, REASON)
+            );
+            Outcome::Failed(invalid(&reason))
+        } else {
+            Outcome::Failed(Rejection {
+                code: code.to_owned(),
+                message: clean(message, REASON),
+                field: field.filter(|field| !field.is_empty()).map(|field| clean(field, 255)),
+            })
+        };
+        self.only(index, outcome);
+    }
+
+    /// A record whose answer is none: it fails, whatever else is said of it.
+    pub(in crate::plugin) fn invalid(&mut self, index: usize, reason: &str) {
+        if let Some(outcome) = self.outcomes.get_mut(index) {
+            *outcome = Some(Outcome::Failed(invalid(reason)));
+        }
+    }
+
+    /// All outcomes, in order; records without one fail.
+    pub(in crate::plugin) fn finish(self) -> Vec<Outcome> {
+        let missing = || Outcome::Failed(invalid("it gave no answer for this record"));
+        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect()
+    }
+
+    fn only(&mut self, index: usize, outcome: Outcome) {
+        match self.outcomes.get_mut(index) {
+            Some(none @ None) => *none = Some(outcome),
+            Some(_) => self.invalid(index, &mixed()),
+            None => {}
+        }
+    }
+
+    fn checked(&self, output: Output) -> Result<Output, String> {
+        let kind = &output.kind;
+        if output.key.is_empty() {
+            return Err(format!("an output '{kind}' has an empty key"));
+        }
+        if output.key.len() > KEY {
+            return Err(format!("an output '{kind}' has a key of more than {}", size(KEY as u64)));
+        }
+        if output.key.chars().any(char::is_control) {
+            return Err(format!("an output '{kind}' has a control character in its key"));
+        }
+        if output.body.len() > self.sizes.body {
+            let most = size(self.sizes.body as u64);
+            return Err(format!("an output '{kind}' has a body of more than {most}"));
+        }
+        Ok(output)
+    }
+}
+
+fn mixed() -> String {
+    String::from("it gave more than one verdict for this record")
+}
+
+fn invalid(reason: &str) -> Rejection {
+    Fault::Invalid(clean(reason, REASON)).rejection()
+}

@@ -1,0 +1,104 @@
+//! Batches as plugins read them.
+
+use std::ops::Range;
+
+use super::wire;
+use crate::model::{Batch, Cell, CellKind};
+use crate::plugin::text::push_unescaped;
+
+/// A batch in the table form.
+pub(in crate::plugin) type Encoded = wire::Batch;
+
+/// Which field of a batch each column of the plugin takes; none where the batch lacks it.
+pub(in crate::plugin) type Columns = [Option<usize>];
+
+/// Text that an index entry can tell the end of, in bytes.
+const TEXT: usize = 1 << 29;
+
+/// These records in the table form. An error says what is wrong with the batch.
+pub(in crate::plugin) fn encode_table(
+    batch: &Batch,
+    columns: &Columns,
+    rows: Range<usize>,
+) -> Result<Encoded, String> {
+    let mut cells = Vec::with_capacity(rows.len() * columns.len());
+    let mut text = String::with_capacity(rows.len() * columns.len() * 16);
+    let source = source(batch)?;
+    let count = u32::try_from(rows.len()).map_err(|_| too_long())?;
+    for row in rows {
+        let row = batch.row(row);
+        for column in columns {
+            let cell = cell(row, *column);
+            let tag = match cell.kind {
+                CellKind::Null => 0,
+                CellKind::Text | CellKind::Escaped => 1,
+                CellKind::Number => 3,
+                CellKind::Boolean => 4,
+                CellKind::Json => 5,
+            };
+            match cell.kind {
+                CellKind::Null => {}
+                CellKind::Escaped => push_unescaped(&mut text, value(source, cell)?),
+                _ => text.push_str(value(source, cell)?),
+            }
+            if text.len() >= TEXT {
+                return Err(too_long());
+            }
+            let end = u32::try_from(text.len()).map_err(|_| too_long())?;
+            cells.push(end << 3 | tag);
+        }
+    }
+    Ok(Encoded { rows: count, text, cells })
+}
+
+/// These records in the json form. An error says what is wrong with the batch.
+pub(in crate::plugin) fn encode_json(
+    batch: &Batch,
+    columns: &Columns,
+    rows: Range<usize>,
+) -> Result<String, String> {
+    let mut text = String::with_capacity(rows.len() * columns.len() * 24);
+    let source = source(batch)?;
+    text.push('[');
+    for (i, row) in rows.enumerate() {
+        text.push_str(if i == 0 { "[" } else { ",[" });
+        let row = batch.row(row);
+        for (j, column) in columns.iter().enumerate() {
+            if j > 0 {
+                text.push(',');
+            }
+            let cell = cell(row, *column);
+            match cell.kind {
+                CellKind::Null => text.push_str("null"),
+                CellKind::Text | CellKind::Escaped => {
+                    // Escapes stay as they came.
+                    text.push('"');
+                    text.push_str(value(source, cell)?);
+                    text.push('"');
+                }
+                _ => text.push_str(value(source, cell)?),
+            }
+        }
+        text.push(']');
+    }
+    text.push(']');
+    Ok(text)
+}
+
+fn source(batch: &Batch) -> Result<&str, String> {
+    std::str::from_utf8(&batch.text).map_err(|error| format!("its text is not UTF-8: {error}"))
+}
+
+fn cell(row: &[Cell], column: Option<usize>) -> Cell {
+    column.and_then(|column| row.get(column)).copied().unwrap_or(Cell::NULL)
+}
+
+fn value(source: &str, cell: Cell) -> Result<&str, String> {
+    source
+        .get(cell.span.range())
+        .ok_or_else(|| format!("a value at byte {} lies outside of its text", cell.span.start))
+}
+
+fn too_long() -> String {
+    String::from("its declared fields have more than 512 MiB of text")
+}

@@ -1,0 +1,219 @@
+//! Reads an answer in the json form.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::answer::{Answer, Kind, Sizes};
+use crate::model::{Outcome, Output};
+use crate::plugin::fault::Fault;
+use crate::plugin::text::{clean, is_json};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item<'a> {
+    #[serde(borrow)]
+    mapped: Option<Vec<Piece<'a>>>,
+    #[serde(borrow)]
+    skipped: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    failed: Option<Failed<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Piece<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    fields: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failed<'a> {
+    #[serde(borrow)]
+    code: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+    #[serde(borrow)]
+    field: Option<Cow<'a, str>>,
+}
+
+/// The outcomes that a plugin gave for a batch, one a record. A fault means that no record can be blamed.
+pub(in crate::plugin) fn read(
+    answer: &str,
+    records: usize,
+    kinds: &[Kind],
+    sizes: Sizes,
+) -> Result<Vec<Outcome>, Fault> {
+    let items: Vec<&RawValue> = serde_json::from_str(answer).map_err(|error| {
+        Fault::Invalid(clean(&format!("it is not a JSON list of outcomes: {error}"), 300))
+    })?;
+    if items.len() != records {
+        let reason = format!("it has {} outcomes for {records} records", items.len());
+        return Err(Fault::Invalid(reason));
+    }
+    let mut outcomes = Answer::new(records, sizes);
+    for (index, item) in items.into_iter().enumerate() {
+        match serde_json::from_str(item.get()) {
+            Ok(Item { mapped: Some(pieces), skipped: None, failed: None }) => {
+                if pieces.is_empty() {
+                    outcomes.nothing(index);
+                }
+                for piece in pieces {
+                    outcomes.mapped(index, output(&piece, kinds))?;
+                }
+            }
+            Ok(Item { mapped: None, skipped: Some(reason), failed: None }) => {
+                outcomes.skipped(index, &reason);
+            }
+            Ok(Item { mapped: None, skipped: None, failed: Some(failed) }) => {
+                outcomes.failed(index, &failed.code, &failed.message, failed.field.as_deref());
+            }
+            Ok(_) => {
+                outcomes.invalid(index, "it is not exactly one of mapped, skipped and failed");
+            }
+            Err(error) => outcomes.invalid(index, &error.to_string()),
+        }
+    }
+    Ok(outcomes.finish())
+}
+
+fn output(piece: &Piece<'_>, kinds: &[Kind]) -> Result<Output, String> {
+    let kind = kinds.iter().find(|kind| *kind.name == *piece.kind).ok_or_else(|| {
+        format!("it has an output of the undeclared kind '{}'", clean(&piece.kind, 60))
+    })?;
+    let text = piece.fields.get();
+    let body = if kind.open { kind.open_body(text)? } else { body(kind, text)? };
+    Ok(Output { kind: kind.name.clone(), key: piece.key.clone().into_owned(), body })
+}
+
+/// The fields in the declared order, as the table form has them; null where there is none.
+fn body(kind: &Kind, text: &str) -> Result<String, String> {
+    let at = |error: &dyn fmt::Display| format!("the fields of '{}': {error}", kind.name);
+    if !is_json(text) {
+        return Err(at(&"not JSON that every reader can read"));
+    }
+    let fields = Fields(kind)
+        .read(&mut serde_json::Deserializer::from_str(text))
+        .map_err(|error| at(&error))?;
+    let mut body = String::with_capacity(text.len() + 16);
+    for (head, value) in kind.heads.iter().zip(fields) {
+        body.push_str(head);
+        body.push_str(value.map_or("null", RawValue::get));
+    }
+    if kind.heads.is_empty() {
+        body.push('{');
+    }
+    body.push('}');
+    Ok(body)
+}
+
+/// Collects the values of an object by the declared fields.
+struct Fields<'k>(&'k Kind);
+
+impl Fields<'_> {
+    fn read<'a, D: Deserializer<'a>>(
+        self,
+        deserializer: D,
+    ) -> Result<Vec<Option<&'a RawValue>>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Fields<'_> {
+    type Value = Vec<Option<&'a RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let names = &self.0.fields;
+        let mut values = vec![None; names.len()];
+        let mut next = 0;
+        while let Some(Name(name)) = map.next_key()? {
+            // Most authors write the fields in the order in which they declare them.
+            let found = (0..names.len())
+                .map(|step| (next + step) % names.len())
+                .find(|&i| *names[i] == *name);
+            let Some(found) = found else {
+                let name = clean(&name, 60);
+                return Err(de::Error::custom(format!("'{name}' is not declared")));
+            };
+            next = found + 1;
+            if values[found].replace(map.next_value()?).is_some() {
+                return Err(de::Error::custom(format!("'{name}' comes twice")));
+            }
+        }
+        Ok(values)
+    }
+}
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::limits::Limits;
+
+    fn all(answer: &str, records: usize) -> Result<Vec<Outcome>, Fault> {
+        let fields = ["name", "n"].map(String::from);
+        let kinds = [Kind::new("person", &fields), Kind::new("any", &[String::from("*")])];
+        read(answer, records, &kinds, Sizes::new(&Limits::default()))
+    }
+
+    #[test]
+    fn reads_every_outcome() {
+        let answer = r#" [
+            {"mapped":[{"key":"k\"1","kind":"person","fields":{"n": 5, "name": "A\u00e9"}},
+                       {"key":"k","kind":"any","fields":{"x":[1, 2]}}]},
+            {"mapped":[]}, {"skipped":"no e-mail"},
+            {"failed":{"code":"email.invalid","message":"no \u001b[31m@","field":"Email"}}]"#;
+        insta::assert_debug_snapshot!(all(answer, 4).unwrap(), @"");
+    }
+
+    #[test]
+    fn blames_the_record_where_it_can() {
+        let items = [
+            r#"7"#,
+            r#"{}"#,
+            r#"{"mapped":[],"skipped":"x"}"#,
+            r#"{"mapped":[{"key":"","kind":"person","fields":{}}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"pet","fields":{}}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"person","fields":[]}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"person","fields":{"age":1}}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"person","fields":{"n":1,"n":2}}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"any","fields":[1]}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"any","fields":{}},{"key":"k","kind":"any","fields":{}}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"any","fields":{"a":"\ud800"}}]}"#,
+            r#"{"failed":{"code":"a b","message":"m"}}"#,
+        ];
+        let outcomes = all(&format!("[{}]", items.join(",")), items.len()).unwrap();
+        let shown: Vec<String> = outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                Outcome::Failed(rejection) => {
+                    assert_eq!(rejection.code, "plugin.invalid_output");
+                    rejection.message.replace("the plugin's answer is not valid: ", "")
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"), @"");
+    }
+
+    #[test]
+    fn blames_the_batch_where_it_must() {
+        let shown = ["", "nonsense", "{}", "[]", r#"[{"skipped":"a"}] x"#]
+            .map(|answer| all(answer, 1).unwrap_err().to_string());
+        insta::assert_snapshot!(shown.join("\n").replace("the plugin's answer is not valid: ", ""), @"");
+    }
+}

@@ -1,0 +1,318 @@
+//! Reads an answer in the table form. Every index, length, kind, count and order is checked here.
+
+use super::answer::{Answer, Kind, Sizes};
+use super::types::Verdict;
+use super::wire;
+use crate::model::{Outcome, Output};
+use crate::plugin::fault::Fault;
+use crate::plugin::text::{clean, is_json, is_number, push_json};
+
+/// The two texts that cells lie in.
+struct Texts<'a> {
+    batch: &'a str,
+    answer: &'a str,
+}
+
+/// A cell of an answer.
+enum Value<'a> {
+    Null,
+    Text(&'a str),
+    Number(&'a str),
+    Boolean(&'a str),
+    Json(&'a str),
+}
+
+/// The outcomes that a plugin gave for a batch, one a record. A fault means that no record can be blamed.
+pub(in crate::plugin) fn read(
+    answer: &wire::Outcomes,
+    batch: &wire::Batch,
+    kinds: &[Kind],
+    sizes: Sizes,
+) -> Result<Vec<Outcome>, Fault> {
+    let texts = Texts { batch: &batch.text, answer: &answer.text };
+    let mut outcomes = Answer::new(batch.rows as usize, sizes);
+    let (mut last, mut cells) = (0, answer.cells.as_slice());
+    for row in &answer.rows {
+        if row.index >= batch.rows {
+            let (index, rows) = (row.index, batch.rows);
+            return Err(Fault::Invalid(format!("it is about record {index} of {rows}, from 0")));
+        }
+        if row.index < last {
+            let reason = format!("record {} comes after record {last}", row.index);
+            return Err(Fault::Invalid(reason));
+        }
+        last = row.index;
+        let Some((own, rest)) = cells.split_at_checked(row.cells as usize) else {
+            let reason = format!("record {} has more cells than there are", row.index);
+            return Err(Fault::Invalid(reason));
+        };
+        cells = rest;
+        let index = row.index as usize;
+        match row.verdict {
+            Verdict::Mapped => outcomes.mapped(index, output(row.kind, own, kinds, &texts))?,
+            Verdict::Skipped => match text_cells::<1>(own, &texts) {
+                Ok([reason]) => outcomes.skipped(index, reason.unwrap_or_default()),
+                Err(reason) => outcomes.invalid(index, &reason),
+            },
+            Verdict::Failed => match text_cells::<3>(own, &texts) {
+                Ok([code, message, field]) => {
+                    outcomes.failed(
+                        index,
+                        code.unwrap_or_default(),
+                        message.unwrap_or_default(),
+                        field,
+                    );
+                }
+                Err(reason) => outcomes.invalid(index, &reason),
+            },
+        }
+    }
+    if !cells.is_empty() {
+        return Err(Fault::Invalid(format!("{} cells belong to no row", cells.len())));
+    }
+    Ok(outcomes.finish())
+}
+
+fn output(kind: u16, cells: &[u64], kinds: &[Kind], texts: &Texts<'_>) -> Result<Output, String> {
+    let kind = kinds.get(usize::from(kind)).ok_or_else(|| {
+        format!("it has an output of kind {kind}, and {} kinds are declared", kinds.len())
+    })?;
+    let Some((key, fields)) = cells.split_first().filter(|_| cells.len() == kind.fields.len() + 1)
+    else {
+        return Err(format!(
+            "an output '{}' has {} cells: the key and {} fields are declared",
+            kind.name,
+            cells.len(),
+            kind.fields.len()
+        ));
+    };
+    let Value::Text(key) = value(*key, texts)? else {
+        return Err(format!("an output '{}' has a key that is no text", kind.name));
+    };
+    let body = match (kind.open, fields) {
+        (true, [whole]) => match value(*whole, texts)? {
+            Value::Json(text) => kind.open_body(text)?,
+            _ => return Err(format!("the body of '{}' is not JSON", kind.name)),
+        },
+        _ => body(kind, fields, texts)?,
+    };
+    Ok(Output { kind: kind.name.clone(), key: key.to_owned(), body })
+}
+
+fn body(kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<String, String> {
+    let lengths = cells.iter().map(|cell| (cell >> 4 & 0x0fff_ffff) as usize).sum::<usize>();
+    let heads = kind.heads.iter().map(|head| head.len() + 4).sum::<usize>();
+    // Only a hint: the lengths are not checked yet.
+    let mut body = String::with_capacity((lengths + heads + 1).min(64 << 10));
+    for ((cell, head), field) in cells.iter().zip(&kind.heads).zip(&kind.fields) {
+        body.push_str(head);
+        let at = |reason: String| format!("field '{field}' of '{}': {reason}", kind.name);
+        match value(*cell, texts).map_err(at)? {
+            Value::Null => body.push_str("null"),
+            Value::Text(text) => push_json(&mut body, text),
+            Value::Number(text) if is_number(text) => body.push_str(text),
+            Value::Boolean(text @ ("true" | "false")) => body.push_str(text),
+            Value::Json(text) if is_json(text) => body.push_str(text),
+            Value::Number(text) => return Err(at(format!("'{}' is no number", clean(text, 60)))),
+            Value::Boolean(text) => return Err(at(format!("'{}' is no boolean", clean(text, 60)))),
+            Value::Json(text) => return Err(at(format!("'{}' is not JSON", clean(text, 60)))),
+        }
+    }
+    if kind.heads.is_empty() {
+        body.push('{');
+    }
+    body.push('}');
+    Ok(body)
+}
+
+/// Exactly so many cells, each a text or null.
+fn text_cells<'a, const N: usize>(
+    cells: &[u64],
+    texts: &Texts<'a>,
+) -> Result<[Option<&'a str>; N], String> {
+    let cells: &[u64; N] = cells
+        .try_into()
+        .map_err(|_| format!("a verdict that takes {N} cells has {}", cells.len()))?;
+    let mut found = [None; N];
+    for (found, cell) in found.iter_mut().zip(cells) {
+        *found = match value(*cell, texts)? {
+            Value::Null => None,
+            Value::Text(text) => Some(text),
+            _ => return Err(String::from("a reason, code, message or field is no text")),
+        };
+    }
+    Ok(found)
+}
+
+fn value<'a>(cell: u64, texts: &Texts<'a>) -> Result<Value<'a>, String> {
+    let start = (cell >> 32) as usize;
+    let length = (cell >> 4 & 0x0fff_ffff) as usize;
+    let source = if cell & 8 == 0 { texts.answer } else { texts.batch };
+    if cell & 7 == 0 {
+        return Ok(Value::Null);
+    }
+    let text = source.get(start..start + length).ok_or_else(|| {
+        format!("a cell at {start} of length {length} is not within its text, or cuts a character")
+    })?;
+    Ok(match cell & 7 {
+        1 => Value::Text(text),
+        3 => Value::Number(text),
+        4 => Value::Boolean(text),
+        5 => Value::Json(text),
+        other => return Err(format!("a cell has the unknown type {other}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plugin::limits::Limits;
+
+    const BATCH: &str = "Ann5true{\"a\":1}é";
+
+    fn batch(rows: u32) -> wire::Batch {
+        wire::Batch { rows, text: BATCH.to_owned(), cells: Vec::new() }
+    }
+
+    fn kinds() -> Vec<Kind> {
+        let fields = ["name", "n"].map(String::from);
+        vec![Kind::new("person", &fields), Kind::new("any", &[String::from("*")])]
+    }
+
+    fn cell(start: u64, len: u64, from_batch: bool, tag: u64) -> u64 {
+        start << 32 | len << 4 | u64::from(from_batch) << 3 | tag
+    }
+
+    fn row(index: u32, verdict: Verdict, kind: u16, cells: u32) -> wire::OutRow {
+        wire::OutRow { index, verdict, kind, cells }
+    }
+
+    fn sizes() -> Sizes {
+        Sizes::new(&Limits::default())
+    }
+
+    fn message(outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Failed(rejection) => format!("{}: {}", rejection.code, rejection.message),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn composes_valid_json() {
+        let answer = wire::Outcomes {
+            rows: vec![
+                row(0, Verdict::Mapped, 0, 3),
+                row(0, Verdict::Mapped, 1, 2),
+                row(1, Verdict::Skipped, 0, 1),
+                row(2, Verdict::Failed, 0, 3),
+            ],
+            text: String::from("k1\"\nno e-mailemail.invalid"),
+            cells: vec![
+                cell(0, 2, false, 1),
+                cell(0, 4, false, 1),
+                cell(3, 1, true, 3),
+                cell(0, 2, false, 1),
+                cell(8, 7, true, 5),
+                cell(4, 9, false, 1),
+                cell(13, 13, false, 1),
+                cell(15, 2, true, 1),
+                0,
+            ],
+        };
+        let outcomes = read(&answer, &batch(3), &kinds(), sizes()).unwrap();
+        let Outcome::Mapped(outputs) = &outcomes[0] else { panic!("{outcomes:?}") };
+        assert_eq!(outputs[0].body, r#"{"name":"k1\"\n","n":5}"#);
+        assert_eq!((outputs[1].kind.as_ref(), outputs[1].body.as_str()), ("any", r#"{"a":1}"#));
+        assert_eq!(outcomes[1], Outcome::Skipped("no e-mail".into()));
+        assert_eq!(message(&outcomes[2]), "email.invalid: é");
+    }
+
+    #[test]
+    fn blames_the_record_where_it_can() {
+        let one = |kind: u16, cells: Vec<u64>| {
+            let count = u32::try_from(cells.len()).unwrap();
+            let rows = vec![row(0, Verdict::Mapped, kind, count)];
+            let answer = wire::Outcomes { rows, text: String::from("k01e"), cells };
+            message(&read(&answer, &batch(1), &kinds(), sizes()).unwrap()[0])
+        };
+        let key = cell(0, 1, false, 1);
+        let mut shown = vec![
+            one(9, vec![key]),
+            one(0, vec![key]),
+            one(0, vec![cell(0, 0, false, 1), 0, 0]),
+            one(0, vec![cell(0, 1, false, 3), 0, 0]),
+            one(0, vec![key, 0, cell(1, 2, false, 3)]),
+            one(0, vec![key, 0, cell(0, 1, false, 4)]),
+            one(0, vec![key, 0, cell(0, 1, false, 5)]),
+            one(0, vec![key, 0, cell(0, 9, false, 1)]),
+            one(0, vec![key, 0, cell(15, 1, true, 1)]),
+            one(0, vec![key, 0, cell(0, 1, false, 2)]),
+            one(1, vec![key, cell(3, 1, true, 5)]),
+        ];
+        let twice = wire::Outcomes {
+            rows: vec![row(0, Verdict::Mapped, 0, 3), row(0, Verdict::Skipped, 0, 1)],
+            text: String::from("k"),
+            cells: vec![key, 0, 0, key],
+        };
+        let outcomes = read(&twice, &batch(2), &kinds(), sizes()).unwrap();
+        shown.extend(outcomes.iter().map(message));
+        insta::assert_snapshot!(shown.join("\n").replace("plugin.invalid_output: the plugin's answer is not valid: ", ""), @"");
+    }
+
+    #[test]
+    fn blames_the_batch_where_it_must() {
+        let read = |rows: Vec<wire::OutRow>, cells: usize| {
+            let answer = wire::Outcomes { rows, text: String::new(), cells: vec![0; cells] };
+            read(&answer, &batch(3), &kinds(), sizes()).unwrap_err().to_string()
+        };
+        let skip = |index, cells| row(index, Verdict::Skipped, 0, cells);
+        let shown = [
+            read(vec![skip(3, 1)], 1),
+            read(vec![skip(1, 1), skip(0, 1)], 2),
+            read(vec![skip(0, u32::MAX)], 1),
+            read(vec![skip(0, 1)], 4),
+        ];
+        insta::assert_snapshot!(shown.join("\n").replace("the plugin's answer is not valid: ", ""), @"");
+    }
+
+    #[test]
+    fn what_is_composed_is_bounded() {
+        let limits = Limits { result_bytes: 64, body_bytes: 100, ..Limits::default() };
+        let rows = (0..20).map(|i| row(i, Verdict::Mapped, 0, 3)).collect();
+        let key = cell(0, 3, true, 1);
+        let cells = [key, cell(0, 15, true, 1), 0].repeat(20);
+        let answer = wire::Outcomes { rows, text: String::new(), cells };
+        let error = read(&answer, &batch(20), &kinds(), Sizes::new(&limits)).unwrap_err();
+        assert_eq!(error, Fault::TooLarge(256));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read_without_panic_and_bodies_are_json(
+            rows in prop::collection::vec((0_u32..4, 0_u8..3, 0_u16..3, 0_u32..5), 0..8),
+            cells in prop::collection::vec((0_u64..20, 0_u64..20, any::<bool>(), 0_u64..8), 0..24),
+            text in "[a-c0-9é\"\\\\{}]{0,20}",
+        ) {
+            let verdicts = [Verdict::Mapped, Verdict::Skipped, Verdict::Failed];
+            let rows: Vec<_> = rows
+                .into_iter()
+                .map(|(i, v, k, c)| row(i, verdicts[usize::from(v)], k, c))
+                .collect();
+            let cells = cells.into_iter().map(|(s, l, b, t)| cell(s, l, b, t)).collect();
+            let answer = wire::Outcomes { rows, text, cells };
+            if let Ok(outcomes) = read(&answer, &batch(4), &kinds(), sizes()) {
+                prop_assert_eq!(outcomes.len(), 4);
+                for outcome in outcomes {
+                    let Outcome::Mapped(outputs) = outcome else { continue };
+                    for output in outputs {
+                        let body: serde_json::Value = serde_json::from_str(&output.body).unwrap();
+                        prop_assert!(body.is_object());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Blocks: texts of records and bodies of outputs, some fifty together, compressed.
+//!
+//! A block is written once. A count of its texts that are still in use is kept (256 blocks' counts to a key), and a block
+//! that nothing uses any more is removed by the commit that took its last use away.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::codec::{self, Put, Take};
+use super::disk::{Disk, Writes, part_key};
+use super::error::Error;
+use super::layout::Space;
+use crate::model::RecordId;
+
+/// Texts are gathered until a block has this many bytes.
+const FULL: usize = 64 * 1024;
+/// The longest text that unpacking will make.
+const LONGEST: usize = 1 << 30;
+/// Unpacked blocks kept for readers.
+const KEPT: usize = 128;
+/// Counts to a key.
+const GROUP: u64 = 256;
+
+/// Where a text lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    /// The block.
+    pub(super) block: u64,
+    /// Its number in the block.
+    pub(super) index: u32,
+}
+
+/// Packs bytes.
+pub(super) struct Packer(zstd::bulk::Compressor<'static>);
+
+impl Packer {
+    /// A packer of this zstd level (negative: quicker).
+    pub(super) fn new(level: i32) -> Result<Self, Error> {
+        zstd::bulk::Compressor::new(level.clamp(-50, 19))
+            .map(Self)
+            .map_err(|source| Error::Io { doing: "preparing compression", source })
+    }
+
+    /// Its packed form, behind its length.
+    pub(super) fn pack(&mut self, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        let packed =
+            self.0.compress(plain).map_err(|source| Error::Io { doing: "compressing", source })?;
+        let mut payload = Vec::with_capacity(packed.len() + 5);
+        payload.number(plain.len() as u64);
+        payload.extend_from_slice(&packed);
+        Ok(payload)
+    }
+}
+
+/// What [`Packer::pack`] packed.
+pub(super) fn unpack(key: &[u8], payload: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut take = Take(payload);
+    let len = take
+        .number()
+        .and_then(|len| usize::try_from(len).ok())
+        .filter(|&len| len <= LONGEST)
+        .ok_or_else(|| codec::unfit(key, "its length cannot be"))?;
+    let plain = zstd::bulk::decompress(take.0, len)
+        .map_err(|error| codec::unfit(key, &format!("it cannot be unpacked: {error}")))?;
+    if plain.len() == len { Ok(plain) } else { Err(codec::unfit(key, "it is too short")) }
+}
+
+/// Which texts a block gathers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Records as Salesforce sent them.
+    Raw,
+    /// Bodies of outputs.
+    Body,
+}
+
+/// A block in the making.
+#[derive(Default)]
+struct Builder {
+    number: u64,
+    ids: Vec<RecordId>,
+    lens: Vec<usize>,
+    texts: Vec<u8>,
+}
+
+/// The changes that one commit makes to blocks.
+pub(super) struct Blocks<'a> {
+    disk: &'a Disk,
+    packer: &'a mut Packer,
+    /// The number of the next new block.
+    pub(super) next: u64,
+    raw: Builder,
+    body: Builder,
+    /// Counts by group: uses * 2, + 1 when the block has several parts.
+    live: HashMap<u64, Vec<u64>>,
+    /// Blocks whose last use this commit takes away.
+    dead: Vec<u64>,
+}
+
+impl<'a> Blocks<'a> {
+    /// No changes yet; new blocks are numbered from `next`.
+    pub(super) fn new(disk: &'a Disk, packer: &'a mut Packer, next: u64) -> Self {
+        let (raw, body) = Default::default();
+        Self { disk, packer, next, raw, body, live: HashMap::new(), dead: Vec::new() }
+    }
+
+    /// Adds a text of this record and tells its place; a full block goes to `writes`.
+    pub(super) fn add(
+        &mut self,
+        kind: Kind,
+        id: RecordId,
+        text: &str,
+        writes: &mut Writes,
+    ) -> Result<Place, Error> {
+        let builder = self.builder(kind);
+        if !builder.ids.is_empty() && builder.texts.len() + text.len() > FULL {
+            self.close(kind, writes)?;
+        }
+        let next = self.next;
+        let builder = self.builder(kind);
+        let opened = builder.ids.is_empty();
+        if opened {
+            builder.number = next;
+            builder.texts.reserve(FULL);
+        }
+        let index = builder.ids.len() as u32;
+        builder.ids.push(id);
+        builder.lens.push(text.len());
+        builder.texts.extend_from_slice(text.as_bytes());
+        let place = Place { block: builder.number, index };
+        self.next += u64::from(opened);
+        Ok(place)
+    }
+
+    fn builder(&mut self, kind: Kind) -> &mut Builder {
+        match kind {
+            Kind::Raw => &mut self.raw,
+            Kind::Body => &mut self.body,
+        }
+    }
+
+    fn close(&mut self, kind: Kind, writes: &mut Writes) -> Result<(), Error> {
+        let builder = std::mem::take(self.builder(kind));
+        if builder.ids.is_empty() {
+            return Ok(());
+        }
+        let mut plain = Vec::with_capacity(builder.texts.len() + builder.ids.len() * 18 + 4);
+        plain.number(builder.ids.len() as u64);
+        for (id, len) in builder.ids.iter().zip(&builder.lens) {
+            plain.extend_from_slice(&id.as_bytes()[..15]);
+            plain.number(*len as u64);
+        }
+        plain.extend_from_slice(&builder.texts);
+        let packed = self.packer.pack(&plain)?;
+        let parts = writes.put_long(Space::Block.number(builder.number), &packed);
+        *self.count(builder.number)? = builder.ids.len() as u64 * 2 + u64::from(parts > 1);
+        Ok(())
+    }
+
+    /// One text is no longer used.
+    pub(super) fn release(&mut self, place: Place) -> Result<(), Error> {
+        let count = self.count(place.block)?;
+        if *count < 2 {
+            let key = Space::Live.number(place.block / GROUP);
+            return Err(codec::unfit(&key, &format!("block {} has no uses left", place.block)));
+        }
+        *count -= 2;
+        if *count < 2 {
+            self.dead.push(place.block);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, block: u64) -> Result<&mut u64, Error> {
+        let group = block / GROUP;
+        let counts = match self.live.entry(group) {
+            std::collections::hash_map::Entry::Occupied(held) => held.into_mut(),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                let key = Space::Live.number(group);
+                let mut counts = match self.disk.get(&key)? {
+                    Some(payload) => read_counts(&key, &payload)?,
+                    None => Vec::new(),
+                };
+                counts.resize(GROUP as usize, 0);
+                free.insert(counts)
+            }
+        };
+        Ok(&mut counts[(block % GROUP) as usize])
+    }
+
+    /// Writes the blocks in hand and the counts, removes blocks without uses, and tells the next block's number.
+    pub(super) fn finish(mut self, writes: &mut Writes) -> Result<u64, Error> {
+        self.close(Kind::Raw, writes)?;
+        self.close(Kind::Body, writes)?;
+        for block in std::mem::take(&mut self.dead) {
+            let count = self.count(block)?;
+            let parts = *count == 1;
+            *count = 0;
+            if parts {
+                remove_parts(self.disk, block, writes)?;
+            }
+            writes.remove(Space::Block.number(block));
+        }
+        for (group, counts) in &self.live {
+            let key = Space::Live.number(*group);
+            if counts.iter().all(|&count| count == 0) {
+                writes.remove(key);
+                continue;
+            }
+            let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+            let mut payload = Vec::with_capacity(used + 2);
+            payload.number(used as u64);
+            counts[..used].iter().for_each(|&count| payload.number(count));
+            writes.put(key, &payload);
+        }
+        Ok(self.next)
+    }
+}
+
+pub(super) fn read_counts(key: &[u8], payload: &[u8]) -> Result<Vec<u64>, Error> {
+    let mut take = Take(payload);
+    take.number()
+        .filter(|&used| used <= GROUP)
+        .and_then(|used| (0..used).map(|_| take.number()).collect())
+        .ok_or_else(|| codec::unfit(key, "it cannot be read"))
+}
+
+fn remove_parts(disk: &Disk, block: u64, writes: &mut Writes) -> Result<(), Error> {
+    let key = Space::Block.number(block);
+    if let Some(head) = disk.get(&key)? {
+        for n in 1..Take(&head).short().unwrap_or(1) {
+            writes.remove(part_key(&key, n));
+        }
+    }
+    Ok(())
+}
+
+/// An unpacked block.
+pub(super) struct Block {
+    number: u64,
+    plain: Vec<u8>,
+    /// Of each text: its record, where it begins and ends.
+    items: Vec<([u8; 15], usize, usize)>,
+}
+
+impl Block {
+    pub(super) fn read(number: u64, key: &[u8], plain: Vec<u8>) -> Result<Self, Error> {
+        let mut take = Take(&plain);
+        let mut items = Vec::new();
+        let read = (|| {
+            let count = take.small()?;
+            for _ in 0..count {
+                let id: [u8; 15] = take.exactly(15)?.try_into().ok()?;
+                items.push((id, 0, take.small()? as usize));
+            }
+            let mut at = plain.len() - take.0.len();
+            for (_, start, end) in &mut items {
+                (*start, *end) = (at, at.checked_add(*end)?);
+                at = *end;
+            }
+            (at == plain.len()).then_some(())
+        })();
+        read.ok_or_else(|| codec::unfit(key, "it cannot be read"))?;
+        Ok(Self { number, plain, items })
+    }
+
+    /// The text at this place, which must belong to this record.
+    pub(super) fn text(&self, index: u32, id: &RecordId) -> Result<&str, Error> {
+        let found = self
+            .items
+            .get(index as usize)
+            .filter(|(owner, ..)| owner[..] == id.as_bytes()[..15])
+            .and_then(|&(_, start, end)| self.plain.get(start..end))
+            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+        found.ok_or_else(|| {
+            let key = Space::Block.number(self.number);
+            codec::unfit(&key, &format!("text {index} is not one of record {id}"))
+        })
+    }
+}
+
+/// The blocks that readers used last.
+#[derive(Default)]
+pub(super) struct Cache(Mutex<VecDeque<Arc<Block>>>);
+
+impl Cache {
+    /// The block of this number; none when it is not stored (any more).
+    pub(super) fn block(&self, disk: &Disk, number: u64) -> Result<Option<Arc<Block>>, Error> {
+        let held = {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = kept.iter().position(|block| block.number == number);
+            at.and_then(|at| kept.remove(at)).inspect(|block| kept.push_back(block.clone()))
+        };
+        if held.is_some() {
+            return Ok(held);
+        }
+        let key = Space::Block.number(number);
+        let Some(packed) = disk.get_long(&key)? else { return Ok(None) };
+        let block = Arc::new(Block::read(number, &key, unpack(&key, &packed)?)?);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(block.clone());
+        Ok(Some(block))
+    }
+}

@@ -1,0 +1,104 @@
+//! What kilofold keeps, in one sled store with one owner.
+//!
+//! A batch is one atomic, durable step ([`Store::commit`]): outputs, feed, failures, counters and cursor move together or
+//! not at all, and it has reached the disk when the function returns. Every stored value carries a format byte and a
+//! checksum; damage is found and named, never served. All functions block; readers never wait for the disk's writer.
+
+mod block;
+mod codec;
+mod commit;
+mod disk;
+mod entry;
+mod error;
+mod feed;
+mod guard;
+mod known;
+mod layout;
+mod meta;
+mod names;
+mod open;
+mod plan;
+mod records;
+mod runs;
+mod small;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use block::Packer;
+use disk::Disk;
+use meta::Meta;
+use names::{Class, Names};
+
+pub use commit::{Commit, Committed, Verdict};
+pub use entry::State;
+pub use error::Error;
+pub use feed::{FeedEntry, Op};
+pub use known::Known;
+pub use meta::Stored;
+pub use open::Options;
+pub use records::{Failure, Pick, RawBatch, RawBatches, RecordView};
+pub use runs::{NewRun, RunFilter};
+pub use small::Cached;
+
+use crate::model::{Run, RunId, SyncName};
+
+/// A handle to the open store; clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    disk: Disk,
+    options: Options,
+    folder: std::path::PathBuf,
+    /// One writer of runs and batches at a time.
+    writer: Mutex<Writer>,
+    names: RwLock<Names>,
+    /// The runs that have no ending, as they stand.
+    active: RwLock<HashMap<RunId, Run>>,
+    blocks: block::Cache,
+    /// The next entry of the ledger.
+    next_call: std::sync::atomic::AtomicU64,
+}
+
+/// What only the writer knows.
+struct Writer {
+    meta: Meta,
+    packer: Packer,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("folder", &self.0.folder).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic in a writer leaves nothing half-done: it assigns only after the disk has taken the change.
+        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> std::sync::RwLockReadGuard<'_, Names> {
+        self.0.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_names(&self, names: Names) {
+        *self.0.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    fn active(&self) -> std::sync::RwLockReadGuard<'_, HashMap<RunId, Run>> {
+        self.0.active.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn active_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<RunId, Run>> {
+        self.0.active.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a sync, when the store has heard of it.
+    fn sync_number(&self, sync: &SyncName) -> Option<u16> {
+        self.names().number(Class::Sync, sync.as_str())
+    }
+}

@@ -1,0 +1,324 @@
+//! Reading records, outputs and failures.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::block::{Place, unpack};
+use super::codec;
+use super::entry::{Entry, Held, State};
+use super::error::Error;
+use super::layout::{self, Space, id_of, number_at};
+use super::meta::from_json;
+use super::names::Class;
+use crate::model::{Output, RecordId, Rejection, RunId, Span, Stamp, SyncName};
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordView {
+    /// Its id.
+    pub id: RecordId,
+    /// When it last changed, by the org's clock.
+    pub stamp: Stamp,
+    /// Whether it is deleted in the org.
+    pub deleted: bool,
+    /// What became of it.
+    pub state: State,
+    /// The record as Salesforce sent it, when that was kept.
+    pub raw: Option<String>,
+    /// What it yields.
+    pub outputs: Vec<Output>,
+    /// The run that last changed it.
+    pub run: RunId,
+}
+
+/// A record that failed in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its number in the run, from 1.
+    pub n: u64,
+    /// The sync.
+    pub sync: SyncName,
+    /// The run.
+    pub run: RunId,
+    /// The record.
+    pub id: RecordId,
+    /// Why it failed.
+    pub rejection: Rejection,
+    /// The record as Salesforce sent it.
+    pub raw: Option<String>,
+}
+
+/// A failure as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Failed {
+    pub(super) id: RecordId,
+    pub(super) rejection: Rejection,
+    pub(super) raw: Option<String>,
+}
+
+/// Which stored records to read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// All that were kept.
+    All,
+    /// Those that failed when they were last mapped.
+    Failed,
+    /// Those that failed when this run mapped them, and no later one has since.
+    FailedIn(RunId),
+}
+
+/// Stored records, as Salesforce sent them.
+#[derive(Debug, Clone)]
+pub struct RawBatch {
+    /// Their texts.
+    pub text: Bytes,
+    /// Where each lies.
+    pub spans: Vec<Span>,
+}
+
+/// Reads stored records batch by batch; see [`Store::raw_batches`].
+pub struct RawBatches {
+    store: Store,
+    sync: Option<u16>,
+    pick: Pick,
+    size: usize,
+    after: Option<RecordId>,
+}
+
+/// How often a reader tries again when a commit takes away a block that it was about to read.
+const TRIES: usize = 4;
+/// A raw batch ends at this many bytes.
+const RAW_BYTES: usize = 8 * 1024 * 1024;
+
+impl Store {
+    /// A record of a sync.
+    pub fn record(&self, sync: &SyncName, id: RecordId) -> Result<Option<RecordView>, Error> {
+        match self.sync_number(sync) {
+            Some(sync) => self.view(sync, id),
+            None => Ok(None),
+        }
+    }
+
+    /// Records of a sync with a greater id than `after`, in order, at most `limit`.
+    pub fn records(
+        &self,
+        sync: &SyncName,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<RecordView>, Error> {
+        let Some(sync) = self.sync_number(sync) else { return Ok(Vec::new()) };
+        let mut views = Vec::new();
+        for item in self.ids(Space::Record, sync, after) {
+            if views.len() >= limit {
+                break;
+            }
+            views.extend(self.view(sync, item?)?);
+        }
+        Ok(views)
+    }
+
+    /// The output of this kind and key.
+    pub fn output(&self, sync: &SyncName, kind: &str, key: &str) -> Result<Option<Output>, Error> {
+        let numbers = {
+            let names = self.names();
+            (names.number(Class::Sync, sync.as_str()), names.number(Class::Kind, kind))
+        };
+        let (Some(sync), Some(number)) = numbers else { return Ok(None) };
+        for _ in 0..TRIES {
+            let Some((id, held)) = self.find(sync, number, key)? else { return Ok(None) };
+            if let Some(body) = self.text(held.place, &id)? {
+                let kind = self.names().name(Class::Kind, number)?;
+                return Ok(Some(Output { kind, key: key.to_owned(), body }));
+            }
+        }
+        Err(codec::unfit(&layout::index(sync, number, key), "the block of its body is missing"))
+    }
+
+    /// The record that yields an output, and where the output lies.
+    fn find(&self, sync: u16, kind: u16, key: &str) -> Result<Option<(RecordId, Held)>, Error> {
+        if let Some(id) = record_key(key)
+            && let Some(entry) = self.entry(sync, &id)?
+            && let Some(held) = entry.held(kind, None)
+        {
+            return Ok(Some((id, held.clone())));
+        }
+        let index = layout::index(sync, kind, key);
+        let Some(payload) = self.0.disk.get(&index)? else { return Ok(None) };
+        let id = read_id(&index, &payload)?;
+        let entry = self.entry(sync, &id)?;
+        Ok(entry.and_then(|entry| entry.held(kind, Some(key)).cloned()).map(|held| (id, held)))
+    }
+
+    /// Failures of a run with a greater number than `after`, in order, at most `limit`.
+    pub fn failures(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Failure>, Error> {
+        const KEY: usize = 17;
+        let Some(sync) = self.run(run)?.map(|run| run.sync) else { return Ok(Vec::new()) };
+        let prefix = Space::Failure.number(run.0);
+        let after = after.unwrap_or(0);
+        let mut from = Space::Failure.pair(run.0, after.saturating_add(1));
+        let end = Space::Failure.pair(run.0, after.saturating_add(2));
+        for item in self.0.disk.below(&prefix, &end).rev() {
+            let (key, _) = item?;
+            if key.len() == KEY {
+                from = key.to_vec();
+                break;
+            }
+        }
+        let mut failures = Vec::new();
+        for item in self.0.disk.from(&prefix, &from) {
+            if failures.len() >= limit {
+                break;
+            }
+            let (key, head) = item?;
+            if key.len() != KEY {
+                continue;
+            }
+            let first = number_at(&key, 9).unwrap_or(0);
+            let rows: Vec<Failed> =
+                from_json(&key, &unpack(&key, &self.0.disk.rest(&key, &head)?)?)?;
+            for (n, row) in (first..).zip(rows) {
+                if n > after && failures.len() < limit {
+                    let Failed { id, rejection, raw } = row;
+                    failures.push(Failure { n, sync: sync.clone(), run, id, rejection, raw });
+                }
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Stored records as Salesforce sent them, in batches of at most `size`, by id; each batch is read when it is asked for,
+    /// so memory holds one. Records whose text was not kept are passed over.
+    pub fn raw_batches(&self, sync: &SyncName, pick: Pick, size: usize) -> RawBatches {
+        let number = self.sync_number(sync);
+        RawBatches { store: self.clone(), sync: number, pick, size: size.max(1), after: None }
+    }
+
+    /// The ids of a tree of records of a sync, after `after`.
+    fn ids(
+        &self,
+        space: Space,
+        sync: u16,
+        after: Option<RecordId>,
+    ) -> impl Iterator<Item = Result<RecordId, Error>> {
+        let prefix = space.key(&[&sync.to_be_bytes()]);
+        let walk = match after {
+            Some(id) => self.0.disk.after(&prefix, &space.record(sync, &id)),
+            None => self.0.disk.all(&prefix),
+        };
+        walk.map(|item| {
+            item.and_then(|(key, _)| {
+                id_of(&key).ok_or_else(|| codec::unfit(&key, "it is no record"))
+            })
+        })
+    }
+
+    pub(super) fn entry(&self, sync: u16, id: &RecordId) -> Result<Option<Entry>, Error> {
+        let key = Space::Record.record(sync, id);
+        let payload = self.0.disk.get(&key)?;
+        payload.map(|payload| Entry::read(&key, &payload)).transpose()
+    }
+
+    fn view(&self, sync: u16, id: RecordId) -> Result<Option<RecordView>, Error> {
+        for _ in 0..TRIES {
+            let Some(entry) = self.entry(sync, &id)? else { return Ok(None) };
+            if let Some(view) = self.try_view(id, entry)? {
+                return Ok(Some(view));
+            }
+        }
+        let key = Space::Record.record(sync, &id);
+        Err(codec::unfit(&key, "a block that it names is missing"))
+    }
+
+    /// None when a block is missing, because the entry is no longer the stored one.
+    fn try_view(&self, id: RecordId, entry: Entry) -> Result<Option<RecordView>, Error> {
+        let raw = match entry.raw {
+            None => None,
+            Some(place) => match self.text(place, &id)? {
+                Some(text) => Some(text),
+                None => return Ok(None),
+            },
+        };
+        let mut outputs = Vec::with_capacity(entry.outputs.len());
+        for held in entry.outputs {
+            let Some(body) = self.text(held.place, &id)? else { return Ok(None) };
+            let kind = self.names().name(Class::Kind, held.kind)?;
+            let key = held.key.unwrap_or_else(|| id.as_str().to_owned());
+            outputs.push(Output { kind, key, body });
+        }
+        let Entry { stamp, deleted, state, run, .. } = entry;
+        Ok(Some(RecordView { id, stamp, deleted, state, raw, outputs, run }))
+    }
+
+    /// The kept text of a record, when it is picked.
+    fn picked(&self, sync: u16, id: &RecordId, pick: Pick) -> Result<Option<String>, Error> {
+        for _ in 0..TRIES {
+            let Some(entry) = self.entry(sync, id)? else { return Ok(None) };
+            let wanted = match pick {
+                Pick::All => true,
+                Pick::Failed => matches!(entry.state, State::Failed(_)),
+                Pick::FailedIn(run) => matches!(entry.state, State::Failed(_)) && entry.run == run,
+            };
+            let Some(Place { block, index }) = entry.raw.filter(|_| wanted) else {
+                return Ok(None);
+            };
+            if let Some(text) = self.text(Place { block, index }, id)? {
+                return Ok(Some(text));
+            }
+        }
+        let key = Space::Record.record(sync, id);
+        Err(codec::unfit(&key, "the block of its text is missing"))
+    }
+}
+
+impl RawBatches {
+    fn read(&mut self, sync: u16) -> Result<Option<RawBatch>, Error> {
+        let space = if self.pick == Pick::All { Space::Record } else { Space::Failed };
+        let mut text = Vec::new();
+        let mut spans = Vec::new();
+        for item in self.store.ids(space, sync, self.after) {
+            let id = item?;
+            if let Some(raw) = self.store.picked(sync, &id, self.pick)? {
+                spans.push(Span { start: text.len() as u32, len: raw.len() as u32 });
+                text.extend_from_slice(raw.as_bytes());
+            }
+            self.after = Some(id);
+            if spans.len() >= self.size || text.len() >= RAW_BYTES {
+                break;
+            }
+        }
+        Ok((!spans.is_empty()).then(|| RawBatch { text: Bytes::from(text), spans }))
+    }
+}
+
+impl Iterator for RawBatches {
+    type Item = Result<RawBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let sync = self.sync?;
+        let read = self.read(sync);
+        if !matches!(read, Ok(Some(_))) {
+            self.sync = None;
+        }
+        read.transpose()
+    }
+}
+
+/// The record whose id this key is, spelt in full.
+pub(super) fn record_key(key: &str) -> Option<RecordId> {
+    if key.len() != 18 {
+        return None;
+    }
+    RecordId::parse(key).ok()
+}
+
+/// The record that an index key names.
+pub(super) fn read_id(key: &[u8], payload: &[u8]) -> Result<RecordId, Error> {
+    let id = std::str::from_utf8(payload).ok().and_then(|text| RecordId::parse(text).ok());
+    id.ok_or_else(|| codec::unfit(key, "it names no record"))
+}

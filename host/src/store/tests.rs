@@ -1,0 +1,409 @@
+//! The store against real sled in folders of its own.
+
+mod crash;
+mod damage;
+mod formats;
+mod model_check;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::model::{
+    Batch, ConnectionName, Counts, Cursor, Ending, Outcome, Output, PageNote, Record, RecordId,
+    Rejection, Span, Stamp, Timing, Trigger,
+};
+
+pub(super) fn id(n: u32) -> RecordId {
+    RecordId::parse(&format!("003{n:012}")).unwrap()
+}
+
+pub(super) fn name(text: &str) -> SyncName {
+    SyncName::new(text).unwrap()
+}
+
+pub(super) fn batch(records: &[(RecordId, i64, bool, String)]) -> Batch {
+    let mut text = String::new();
+    let mut list = Vec::new();
+    for (id, stamp, deleted, raw) in records {
+        let at = Span { start: text.len() as u32, len: raw.len() as u32 };
+        text.push_str(raw);
+        list.push(Record { id: *id, stamp: Stamp(*stamp), deleted: *deleted, at });
+    }
+    let fields = Arc::from([]);
+    Batch { text: Bytes::from(text), fields, records: list, cells: Vec::new() }
+}
+
+pub(super) fn output(kind: &str, key: &str, body: &str) -> Output {
+    Output { kind: kind.into(), key: key.to_owned(), body: body.to_owned() }
+}
+
+pub(super) fn begin(store: &Store, sync: &SyncName) -> RunId {
+    let run = NewRun {
+        sync: sync.clone(),
+        object: "Contact".to_owned(),
+        connection: ConnectionName::new("main").unwrap(),
+        trigger: Trigger::Manual,
+        started: Stamp(1),
+        cursor_before: store.cursor(sync).unwrap(),
+        plugin: None,
+        quota_before: None,
+    };
+    store.begin_run(run).unwrap().id
+}
+
+pub(super) fn page(at: i64) -> PageNote {
+    PageNote {
+        page: 0,
+        at: Stamp(at),
+        bytes: 1,
+        counts: Counts::default(),
+        timing: Timing::default(),
+        request_id: None,
+    }
+}
+
+pub(super) fn commit(
+    store: &Store,
+    run: RunId,
+    sync: &SyncName,
+    batch: &Batch,
+    outcomes: Vec<Verdict>,
+    cursor: Cursor,
+) -> Committed {
+    let known = store.known(sync, batch).unwrap();
+    let page = page(7);
+    let commit =
+        Commit { run, sync, batch, known, outcomes, cursor, page, calls: 1, keep_raw: true };
+    store.commit(commit).unwrap()
+}
+
+pub(super) fn cursor(at: i64) -> Cursor {
+    Cursor { covered: Some(Stamp(at)), open: None }
+}
+
+pub(super) fn mapped(outputs: &[Output]) -> Verdict {
+    Verdict::Became(Outcome::Mapped(outputs.to_vec()))
+}
+
+/// The outputs that the feed leads to, and how many entries it has.
+pub(super) fn replay(store: &Store, after: u64) -> (BTreeMap<(String, String), String>, u64) {
+    let (mut outputs, mut seq) = (BTreeMap::new(), after);
+    loop {
+        let entries = store.feed(seq, 100).unwrap();
+        if entries.is_empty() {
+            return (outputs, seq);
+        }
+        for entry in entries {
+            assert_eq!(entry.seq, seq + 1, "the feed has no gaps");
+            seq = entry.seq;
+            let key = (format!("{}/{}", entry.sync, entry.kind), entry.key);
+            match (entry.op, entry.body) {
+                (Op::Retract, _) => {
+                    outputs.remove(&key);
+                }
+                (Op::Upsert, body) => {
+                    outputs.insert(key, body.unwrap_or_else(|| "gone".to_owned()));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_record_through_its_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::default();
+    let sync = name("Contact");
+    let store = Store::open(folder.path(), &options).unwrap();
+    let run = begin(&store, &sync);
+    let one = |stamp: i64, deleted: bool, raw: &str| {
+        batch(&[(id(1), stamp, deleted, format!("{{\"v\":\"{raw}\"}}"))])
+    };
+    let person = |body: &str| output("person", id(1).as_str(), body);
+
+    // New: two outputs, one under a key of its own.
+    let first = one(1, false, "a");
+    let both = [person("{\"n\":1}"), output("email", "a@b", "{}")];
+    let done = commit(&store, run, &sync, &first, vec![mapped(&both)], cursor(1));
+    assert_eq!((done.counts.mapped, done.feed_end, done.number), (1, 2, 1));
+    assert_eq!(store.output(&sync, "email", "a@b").unwrap().unwrap(), both[1]);
+    assert_eq!(store.output(&sync, "person", id(1).as_str()).unwrap().unwrap(), both[0]);
+
+    // Read again: unchanged.
+    let known = store.known(&sync, &first).unwrap();
+    assert!(known.unchanged(0));
+    let done = commit(&store, run, &sync, &first, vec![Verdict::Unchanged], cursor(2));
+    assert_eq!((done.counts.unchanged, done.feed_end), (1, 2));
+
+    // Changed in a way that the outputs do not show: no feed entry.
+    let second = one(2, false, "b");
+    assert!(!store.known(&sync, &second).unwrap().unchanged(0));
+    let done = commit(&store, run, &sync, &second, vec![mapped(&both)], cursor(3));
+    assert_eq!((done.counts.mapped, done.feed_end), (1, 2));
+
+    // One output changed, the other no longer there.
+    let third = one(3, false, "c");
+    let new = [person("{\"n\":2}")];
+    let done = commit(&store, run, &sync, &third, vec![mapped(&new)], cursor(4));
+    assert_eq!(done.feed_end, 4);
+    assert_eq!(store.output(&sync, "email", "a@b").unwrap(), None);
+    let feed = store.feed(2, 10).unwrap();
+    let seen: Vec<_> =
+        feed.iter().map(|entry| (entry.op, &*entry.kind, entry.body.clone())).collect();
+    let body = Some("{\"n\":2}".to_owned());
+    assert_eq!(seen, [(Op::Retract, "email", None), (Op::Upsert, "person", body)]);
+
+    // A failure keeps the outputs and the record.
+    let fourth = one(4, false, "d");
+    let rejection = Rejection { code: "x.y".into(), message: "no".into(), field: None };
+    let failed = Verdict::Became(Outcome::Failed(rejection.clone()));
+    let done = commit(&store, run, &sync, &fourth, vec![failed], cursor(5));
+    assert_eq!((done.counts.failed, done.feed_end), (1, 4));
+    let view = store.record(&sync, id(1)).unwrap().unwrap();
+    assert_eq!(view.state, State::Failed(rejection.clone()));
+    assert_eq!(view.outputs, new);
+    let failures = store.failures(run, None, 10).unwrap();
+    assert_eq!(failures.len(), 1);
+    assert_eq!(failures[0].raw.as_deref(), Some("{\"v\":\"d\"}"));
+    assert_eq!((failures[0].n, &failures[0].rejection), (1, &rejection));
+    assert!(store.failures(run, Some(1), 10).unwrap().is_empty());
+    assert!(!store.known(&sync, &fourth).unwrap().unchanged(0), "a failure does not stand");
+    let raw: Vec<_> = store.raw_batches(&sync, Pick::Failed, 10).map(Result::unwrap).collect();
+    assert_eq!(&raw[0].text[..], b"{\"v\":\"d\"}");
+
+    // The retry maps it.
+    let done = commit(&store, run, &sync, &fourth, vec![mapped(&new)], cursor(5));
+    assert_eq!((done.counts.mapped, done.feed_end), (1, 4));
+    assert_eq!(store.raw_batches(&sync, Pick::Failed, 10).count(), 0);
+    assert_eq!(store.counts(&sync).unwrap().failed, 0);
+
+    // Skipped, deleted, undeleted.
+    let fifth = one(5, false, "e");
+    let skipped = Verdict::Became(Outcome::Skipped("no e-mail".into()));
+    let done = commit(&store, run, &sync, &fifth, vec![skipped], cursor(6));
+    assert_eq!((done.counts.skipped, done.feed_end), (1, 5));
+    assert!(store.known(&sync, &fifth).unwrap().unchanged(0), "a skip stands");
+    let done = commit(&store, run, &sync, &one(6, false, "f"), vec![mapped(&both)], cursor(6));
+    assert_eq!(done.feed_end, 7);
+    let done = commit(&store, run, &sync, &one(7, true, "f"), vec![Verdict::Deleted], cursor(7));
+    assert_eq!((done.counts.deleted, done.feed_end), (1, 9));
+    assert!(store.record(&sync, id(1)).unwrap().unwrap().deleted);
+    assert!(store.known(&sync, &one(7, true, "f")).unwrap().unchanged(0));
+    assert_eq!(
+        store.counts(&sync).unwrap(),
+        Stored { records: 1, deleted: 1, ..Stored::default() }
+    );
+    let done = commit(&store, run, &sync, &one(8, false, "f"), vec![mapped(&both)], cursor(8));
+    assert_eq!(done.feed_end, 11);
+    assert_eq!(replay(&store, 0).0.len(), 2);
+
+    // All of it is there after a restart.
+    let before = store.run(run).unwrap().unwrap();
+    assert!(before.counts.balanced());
+    assert_eq!((before.counts.fetched, before.pages), (10, 10));
+    drop(store);
+    let store = Store::open(folder.path(), &options).unwrap();
+    let mut after = store.run(run).unwrap().unwrap();
+    after.timing = before.timing;
+    assert_eq!(before, after);
+    assert_eq!(store.cursor(&sync).unwrap(), cursor(8));
+    assert_eq!(store.feed_end().unwrap(), 11);
+    assert_eq!(store.recover().unwrap(), [run]);
+    assert_eq!(store.run(run).unwrap().unwrap().ending, Some(Ending::Interrupted));
+    assert_eq!(store.pages(run, Some(3), 100).unwrap().len(), 6);
+    assert!(store.recover().unwrap().is_empty());
+}
+
+#[test]
+fn keys_belong_to_one_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let sync = name("Contact");
+    let store = Store::open(folder.path(), &Options::default()).unwrap();
+    let run = begin(&store, &sync);
+    let records = |stamp: i64, ids: &[u32]| {
+        let raws: Vec<_> = ids
+            .iter()
+            .map(|&n| (id(n), stamp, false, format!("{{\"n\":{n},\"s\":{stamp}}}")))
+            .collect();
+        batch(&raws)
+    };
+    let email = |key: &str| mapped(&[output("email", key, "{}")]);
+    let state = |n: u32| store.record(&sync, id(n)).unwrap().unwrap().state;
+    let conflict = |n: u32| match state(n) {
+        State::Failed(rejection) => {
+            assert_eq!(rejection.code, "output.conflict");
+            rejection.message
+        }
+        other => panic!("{other:?}"),
+    };
+
+    // Within a batch the second fails and names the first.
+    let both = vec![email("a"), email("a")];
+    let done = commit(&store, run, &sync, &records(1, &[1, 2]), both, cursor(1));
+    assert_eq!((done.counts.mapped, done.counts.failed, done.conflicts), (1, 1, 1));
+    assert_eq!(conflict(2), format!("its output email 'a' belongs to record {}", id(1)));
+    // Across batches too.
+    commit(&store, run, &sync, &records(1, &[3]), vec![email("a")], cursor(1));
+    assert!(conflict(3).ends_with(id(1).as_str()));
+    // Another sync, or another kind, has its own keys.
+    let other = name("Lead");
+    let run2 = begin(&store, &other);
+    let done = commit(&store, run2, &other, &records(1, &[9]), vec![email("a")], cursor(1));
+    assert_eq!(done.conflicts, 0);
+    // Two records may swap keys in one batch,
+    commit(&store, run, &sync, &records(2, &[2]), vec![email("b")], cursor(2));
+    let done =
+        commit(&store, run, &sync, &records(3, &[1, 2]), vec![email("b"), email("a")], cursor(3));
+    assert_eq!(done.conflicts, 0);
+    // and in two, when the first is tried again.
+    let done = commit(&store, run, &sync, &records(4, &[1]), vec![email("a")], cursor(4));
+    assert_eq!(done.conflicts, 1);
+    let done = commit(&store, run, &sync, &records(4, &[2]), vec![email("b")], cursor(4));
+    assert_eq!(done.conflicts, 0);
+    let done = commit(&store, run, &sync, &records(4, &[1]), vec![email("a")], cursor(4));
+    assert_eq!(done.conflicts, 0);
+    // A deleted record frees its key.
+    commit(&store, run, &sync, &records(5, &[1]), vec![Verdict::Deleted], cursor(5));
+    let done = commit(&store, run, &sync, &records(5, &[3]), vec![email("a")], cursor(5));
+    assert_eq!(done.conflicts, 0);
+
+    // A key that is another record's id, in both orders.
+    let own = |n: u32| mapped(&[output("email", id(n).as_str(), "{}")]);
+    let done = commit(&store, run, &sync, &records(6, &[4]), vec![own(5)], cursor(6));
+    assert_eq!(done.conflicts, 0);
+    commit(&store, run, &sync, &records(6, &[5]), vec![own(5)], cursor(6));
+    assert!(conflict(5).ends_with(id(4).as_str()));
+    commit(&store, run, &sync, &records(7, &[4]), vec![own(4)], cursor(7));
+    commit(&store, run, &sync, &records(7, &[5]), vec![own(4)], cursor(7));
+    assert!(conflict(5).ends_with(id(4).as_str()));
+    let done = commit(&store, run, &sync, &records(8, &[5]), vec![own(5)], cursor(8));
+    assert_eq!(done.conflicts, 0);
+    let twice = mapped(&[output("email", "z", "{}"), output("email", "z", "{}")]);
+    commit(&store, run, &sync, &records(9, &[6]), vec![twice], cursor(9));
+    assert!(conflict(6).ends_with("twice"));
+    let (outputs, _) = replay(&store, 0);
+    assert_eq!(outputs.len() as u64, store.counts(&sync).unwrap().outputs + 1);
+}
+
+#[test]
+fn fifty_thousand_records() {
+    const SIZE: u32 = 1000;
+    const ALL: u32 = 50_000;
+    let folder = tempfile::tempdir().unwrap();
+    let sync = name("Contact");
+    let store = Store::open(folder.path(), &Options::default()).unwrap();
+    let run = begin(&store, &sync);
+    let make = |first: u32, version: i64| {
+        let raws: Vec<_> = (first..first + SIZE)
+            .map(|n| (id(n), version, false, format!("{{\"n\":{n},\"v\":{version}}}")))
+            .collect();
+        let outputs = (first..first + SIZE)
+            .map(|n| {
+                mapped(&[output(
+                    "person",
+                    id(n).as_str(),
+                    &format!("{{\"n\":{n},\"v\":{version}}}"),
+                )])
+            })
+            .collect();
+        (batch(&raws), outputs)
+    };
+    for version in 1..=2 {
+        for first in (0..ALL).step_by(SIZE as usize) {
+            let (batch, outcomes) = make(first, version);
+            let known = store.known(&sync, &batch).unwrap();
+            assert_eq!(known.is_stored(7), version == 2);
+            assert!(!known.unchanged(7));
+            commit(&store, run, &sync, &batch, outcomes, cursor(version));
+        }
+    }
+    let (again, _) = make(3000, 2);
+    let known = store.known(&sync, &again).unwrap();
+    assert!((0..again.len()).all(|i| known.unchanged(i)));
+    // Scattered ids are found by lookups, in the order in which they were asked.
+    let few: Vec<_> = (0..50)
+        .rev()
+        .map(|n| (id(n * 997), 2, false, format!("{{\"n\":{},\"v\":2}}", n * 997)))
+        .collect();
+    let known = store.known(&sync, &batch(&few)).unwrap();
+    assert!((0..50).all(|i| known.unchanged(i)));
+
+    let run = store.end_run(run, Ending::Succeeded, Stamp(9), |_| {}).unwrap();
+    assert_eq!((run.counts.mapped, run.pages), (100_000, 100));
+    let stored = store.counts(&sync).unwrap();
+    assert_eq!((stored.records, stored.outputs), (50_000, 50_000));
+    // The first version's blocks are gone, every one.
+    let blocks = layout::Space::Block.walk(&store.0.disk).count();
+    let bodies = store.record(&sync, id(0)).unwrap().unwrap();
+    assert_eq!(bodies.outputs[0].body, "{\"n\":0,\"v\":2}");
+    drop(store);
+    let store = Store::open(folder.path(), &Options::default()).unwrap();
+    assert!(blocks <= 50 * 4, "{blocks} blocks");
+    let (outputs, end) = replay(&store, 0);
+    assert_eq!((outputs.len(), end), (50_000, 100_000));
+    let want = |n: u32| Some(format!("{{\"n\":{n},\"v\":2}}"));
+    let key = |n: u32| ("Contact/person".to_owned(), id(n).as_str().to_owned());
+    assert!((0..ALL).all(|n| outputs.get(&key(n)).cloned() == want(n)));
+    let texts: usize =
+        store.raw_batches(&sync, Pick::All, 700).map(|b| b.unwrap().spans.len()).sum();
+    assert_eq!(texts, 50_000);
+}
+
+#[test]
+fn runs_and_small_things() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), &Options::default()).unwrap();
+    let (a, b) = (name("A"), name("B"));
+    let runs: Vec<RunId> =
+        (0..10).map(|n| begin(&store, if n % 2 == 0 { &a } else { &b })).collect();
+    let numbers = |filter: &RunFilter| -> Vec<u64> {
+        store.runs(filter).unwrap().iter().map(|run| run.id.0).collect()
+    };
+    assert_eq!(numbers(&RunFilter { limit: 3, ..RunFilter::default() }), [10, 9, 8]);
+    let of_a = RunFilter { sync: Some(a.clone()), before: Some(RunId(7)), limit: 2 };
+    assert_eq!(numbers(&of_a), [5, 3]);
+    assert!(numbers(&RunFilter { sync: Some(name("C")), ..RunFilter::default() }).is_empty());
+    store.update_run(runs[0], |run| run.expected = Some(5)).unwrap();
+    assert_eq!(store.run(runs[0]).unwrap().unwrap().expected, Some(5));
+    let ended = store.end_run(runs[0], Ending::Succeeded, Stamp(4), |run| run.calls = 3).unwrap();
+    assert_eq!((ended.calls, ended.ended, ended.expected), (3, Some(Stamp(4)), Some(5)));
+    let again = store.end_run(runs[0], Ending::Succeeded, Stamp(4), |_| {});
+    assert!(matches!(again, Err(Error::NoRun { run: RunId(1) })));
+
+    let call = |at: i64| crate::model::Call {
+        at: Stamp(at),
+        caller: crate::model::Caller {
+            connection: ConnectionName::new("main").unwrap(),
+            sync: Some(a.clone()),
+            run: None,
+        },
+        purpose: crate::model::Purpose::Query,
+    };
+    let entries: Vec<u64> = (1..=4).map(|at| store.journal_begin(&call(at)).unwrap()).collect();
+    store.journal_void(entries[1]).unwrap();
+    let at = |since: i64| -> Vec<i64> {
+        store.journal_since(Stamp(since)).unwrap().iter().map(|(_, call)| call.at.0).collect()
+    };
+    assert_eq!((at(0), at(3)), (vec![1, 3, 4], vec![3, 4]));
+    assert_eq!(store.journal_compact(Stamp(4)).unwrap(), 2);
+
+    let sealed = vec![7; 200_000];
+    store.put_secret("token", &sealed).unwrap();
+    let answer = Cached { bytes: sealed.clone(), last_modified: Some("Mon".into()) };
+    store.put_cached("describe/Contact", &answer).unwrap();
+    store.set_sync_paused(&a, true).unwrap();
+    store.set_sync_paused(&b, true).unwrap();
+    store.set_sync_paused(&b, false).unwrap();
+    drop(store);
+    let store = Store::open(folder.path(), &Options::default()).unwrap();
+    assert_eq!(store.get_secret("token").unwrap(), Some(sealed));
+    assert_eq!(store.get_secret("toke").unwrap(), None);
+    assert_eq!(store.cached("describe/Contact").unwrap(), Some(answer));
+    assert!(store.sync_paused(&a).unwrap() && !store.sync_paused(&b).unwrap());
+    assert_eq!(store.journal_begin(&call(9)).unwrap(), 5);
+    assert_eq!(store.recover().unwrap().len(), 9);
+    assert_eq!(store.syncs(), [a, b]);
+}

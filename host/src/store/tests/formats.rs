@@ -1,0 +1,159 @@
+//! What is stored can be read back, by this version and by every later one.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Position, Scan, Window};
+use crate::store::block::Place;
+use crate::store::codec::{self, Put, Take};
+use crate::store::entry::{Entry, Held};
+use crate::store::layout::Space;
+use crate::store::meta::{Meta, SyncState};
+
+fn entry() -> Entry {
+    Entry {
+        state: State::Failed(Rejection {
+            code: "email.invalid".into(),
+            message: "no @ in 'ä'".into(),
+            field: Some("Email".into()),
+        }),
+        deleted: true,
+        stamp: Stamp(1_644_906_079_000),
+        digest: 0x0123_4567_89ab_cdef,
+        run: RunId(300),
+        raw: Some(Place { block: 70_000, index: 53 }),
+        outputs: vec![
+            Held { kind: 0, key: None, place: Place { block: 9, index: 0 }, digest: 1 },
+            Held {
+                kind: 3,
+                key: Some("a@b".into()),
+                place: Place { block: 9, index: 1 },
+                digest: 2,
+            },
+        ],
+    }
+}
+
+fn state() -> SyncState {
+    let window = Window {
+        scan: Scan::ByStamp,
+        from: Some(Stamp(-1)),
+        to: Stamp(5),
+        at: Some(Position { stamp: Stamp(4), id: id(7) }),
+    };
+    SyncState {
+        number: 1000,
+        cursor: Cursor { covered: Some(Stamp(3)), open: Some(window) },
+        stored: Stored { records: 1, outputs: 2, failed: 3, skipped: 4, deleted: 5 },
+        foreign: 6,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+/// Bytes that version 1 wrote. When this test fails, stores in the field can no longer be read: raise the version, keep
+/// the reader of the former one, and add that version's bytes here instead of changing these.
+#[test]
+fn version_1_is_read_for_ever() {
+    let key = Space::Record.record(2, &id(7));
+    let bytes = unhex(ENTRY_1);
+    assert_eq!(Entry::read(&key, codec::open(&key, &bytes).unwrap()).unwrap(), entry());
+    assert_eq!(hex(&codec::seal(&key, &entry().write())), ENTRY_1);
+
+    let key = SyncState::key(2);
+    let bytes = unhex(STATE_1);
+    assert_eq!(SyncState::read(&key, codec::open(&key, &bytes).unwrap()).unwrap(), state());
+    assert_eq!(hex(&codec::seal(&key, &state().write().unwrap())), STATE_1);
+
+    let meta = Meta { number: 9, sync: Some(0), feed_end: 1 << 40, next_block: 128, next_run: 3 };
+    let bytes = unhex(META_1);
+    assert_eq!(Meta::read(codec::open(&Meta::key(), &bytes).unwrap()).unwrap(), meta);
+    assert_eq!(hex(&codec::seal(&Meta::key(), &meta.write())), META_1);
+    assert_eq!(hex(&key), "730002");
+    assert_eq!(hex(&layout::index(1, 2, "k")), "69000100026b");
+}
+
+const ENTRY_1: &str = "01384b5a0b1eb08cd7c0df5fefcdab8967452301ac02f0a204350d656d61696c2e696e76616c69640c\
+    6e6f204020696e2027c3a42705456d61696c020009000100000000000000070361406209010200000000000000";
+const STATE_1: &str = "016c217d1fe807010203040506647b22636f7665726564223a332c226f70656e223a7b227363616e22\
+    3a2262792d7374616d70222c2266726f6d223a2d312c22746f223a352c226174223a7b227374616d70223a342c226964223a223030333030\
+    30303030303030303037414141227d7d7d";
+const META_1: &str = "01e4a904ea010901808080808020800103";
+
+fn any_place() -> impl Strategy<Value = Place> {
+    (any::<u64>(), any::<u32>()).prop_map(|(block, index)| Place { block, index })
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let rejection = (".{0,9}", ".{0,20}", prop::option::of(".{0,9}"))
+        .prop_map(|(code, message, field)| State::Failed(Rejection { code, message, field }));
+    let state = prop_oneof![Just(State::Mapped), ".{0,20}".prop_map(State::Skipped), rejection];
+    let held = (any::<u16>(), prop::option::of(".{0,9}"), any_place(), any::<u64>())
+        .prop_map(|(kind, key, place, digest)| Held { kind, key, place, digest });
+    let outputs = prop::collection::vec(held, 0..4);
+    let rest = (any::<bool>(), any::<i64>(), any::<u64>(), any::<u64>());
+    (state, rest, prop::option::of(any_place()), outputs).prop_map(
+        |(state, (deleted, stamp, digest, run), raw, outputs)| Entry {
+            state,
+            deleted,
+            stamp: Stamp(stamp),
+            digest,
+            run: RunId(run),
+            raw,
+            outputs,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn entries_come_back(entry in any_entry(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let key = Space::Record.record(1, &id(5));
+        let value = codec::seal(&key, &entry.write());
+        prop_assert_eq!(&Entry::read(&key, codec::open(&key, &value).unwrap()).unwrap(), &entry);
+        // Any flipped bit is found, and so is a value under another key.
+        let mut flipped = value.clone();
+        flipped[at.index(value.len())] ^= 1 << bit;
+        prop_assert!(codec::open(&key, &flipped).is_err());
+        prop_assert!(codec::open(&Space::Record.record(1, &id(6)), &value).is_err());
+        prop_assert!(codec::open(&key, &value[..at.index(value.len())]).is_err());
+        // Cut payloads are refused, not misread.
+        let payload = entry.write();
+        prop_assert_eq!(Entry::parse(&payload[..at.index(payload.len())]), None);
+    }
+
+    #[test]
+    fn numbers_come_back(value in any::<u64>(), signed in any::<i64>(), bytes in any::<Vec<u8>>()) {
+        let mut to = Vec::new();
+        to.number(value);
+        to.signed(signed);
+        to.bytes(&bytes);
+        let mut take = Take(&to);
+        prop_assert_eq!(take.number(), Some(value));
+        prop_assert_eq!(take.signed(), Some(signed));
+        prop_assert_eq!(take.bytes(), Some(&bytes[..]));
+        prop_assert!(take.0.is_empty());
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        drop(Entry::parse(&bytes));
+        drop(Meta::read(&bytes));
+        drop(SyncState::read(b"s", &bytes));
+        drop(codec::open(b"r", &bytes));
+        drop(crate::store::block::unpack(b"b", &bytes));
+        drop(crate::store::block::Block::read(1, b"b", bytes.clone()));
+        drop(crate::store::block::read_counts(b"l", &bytes));
+        drop(crate::store::feed::Chunk::parse(b"e\0\0\0\0\0\0\0\x01", &bytes));
+        drop(layout::describe(&bytes));
+    }
+}

@@ -1,0 +1,334 @@
+//! What a run needs, and the steps between a fetched page and the committed batch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::SyncConfig;
+use crate::events::{Bus, Event, Level};
+use crate::model::{
+    Batch, Caller, Cursor, Ending, Outcome, PageNote, Run, RunId, Stamp, Timing, Trigger,
+};
+use crate::plugin::{self, Lookup, Mapped, Plugin, Settings};
+use crate::salesforce::Org;
+use crate::store::{self, Commit, Committed, Known, NewRun, Store, Verdict};
+
+use super::Error;
+use super::reader::{Fetched, Reader};
+use super::window::Pace;
+
+/// What a run keeps of the requests made again, and of its notes.
+const RETRIES_KEPT: usize = 100;
+const NOTES_KEPT: usize = 20;
+
+/// Everything that runs of one sync need. Cheap to clone.
+#[derive(Clone)]
+pub struct Job {
+    /// The sync as configured.
+    pub sync: Arc<SyncConfig>,
+    /// The org that it reads.
+    pub org: Org,
+    /// The store that it writes.
+    pub store: Store,
+    /// Its plugin.
+    pub plugin: Plugin,
+    /// The plugin's settings, checked.
+    pub settings: Settings,
+    /// Where a plugin looks up stored outputs.
+    pub lookup: Arc<dyn Lookup>,
+    /// Where is told what happened.
+    pub bus: Bus,
+}
+
+impl Job {
+    pub(super) fn caller(&self, run: RunId) -> Caller {
+        Caller {
+            connection: self.sync.connection.clone(),
+            sync: Some(self.sync.name.clone()),
+            run: Some(run),
+        }
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        Pace { lag: self.sync.lag, overlap: self.sync.overlap }
+    }
+
+    /// Opens the run in the store.
+    pub(super) async fn begin(&self, trigger: Trigger) -> Result<Run, store::Error> {
+        let job = self.clone();
+        let run = blocking(move || {
+            job.store.begin_run(NewRun {
+                sync: job.sync.name.clone(),
+                object: job.sync.object.clone(),
+                connection: job.sync.connection.clone(),
+                trigger,
+                started: Stamp::now(),
+                cursor_before: job.store.cursor(&job.sync.name)?,
+                plugin: Some(job.plugin.note()),
+                quota_before: job.org.gate().usage(),
+            })
+        })
+        .await?;
+        self.bus.emit(Event::RunStarted {
+            run: run.id,
+            sync: run.sync.clone(),
+            object: run.object.clone(),
+            trigger,
+        });
+        Ok(run)
+    }
+
+    /// Notes what the run is going to read.
+    pub(super) async fn opened(&self, run: RunId, reader: &Reader) -> Result<(), Error> {
+        let (window, soql, selected) = (reader.window, reader.query()?, reader.selected.clone());
+        let store = self.store.clone();
+        blocking(move || {
+            store.update_run(run, |run| {
+                run.window = Some(window);
+                run.soql = soql;
+                run.stamp_field = selected.tracking.stamp().map(str::to_owned);
+                run.fields = selected.fields;
+                run.notes.extend(selected.notes);
+                run.notes.truncate(NOTES_KEPT);
+            })
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Maps and commits one batch. After the last one, its count must have agreed.
+    pub(super) async fn take(&self, run: RunId, number: u32, page: Fetched) -> Result<(), Error> {
+        let job = self.clone();
+        blocking(move || job.take_now(run, number, page)).await
+    }
+
+    fn take_now(&self, run: RunId, number: u32, page: Fetched) -> Result<(), Error> {
+        let Fetched { batch, cursor, expected, mismatch, .. } = &page;
+        self.bus.emit(Event::PageFetched {
+            run,
+            sync: self.sync.name.clone(),
+            page: u64::from(number),
+            records: batch.len() as u64,
+            bytes: page.bytes,
+            expected: Some(*expected),
+            took_us: page.took,
+            request_id: page.request_id.clone(),
+        });
+        let usage = self.org.gate().usage();
+        for retry in &page.retries {
+            self.bus.emit(Event::RunRetry {
+                run,
+                sync: self.sync.name.clone(),
+                reason: retry.reason.clone(),
+                waited_ms: retry.waited_ms,
+            });
+        }
+        let now = self.store.update_run(run, |run| {
+            run.expected = Some(*expected);
+            run.calls = self.org.gate().run_calls(run.id);
+            run.quota_after = usage.or(run.quota_after);
+            run.retries.extend(page.retries.iter().cloned());
+            run.retries.truncate(RETRIES_KEPT);
+        })?;
+        let note = PageNote {
+            page: u64::from(number),
+            at: Stamp::now(),
+            bytes: page.bytes,
+            counts: Default::default(),
+            timing: Timing { fetch: page.took, ..Timing::default() },
+            request_id: page.request_id.clone(),
+        };
+        let known = self.store.known(&self.sync.name, batch)?;
+        let maps_deletions = self.plugin.description().maps_deletions;
+        let to_map: Vec<usize> = (0..batch.len())
+            .filter(|&i| !known.unchanged(i) && (maps_deletions || !batch.records[i].deleted))
+            .collect();
+        let work =
+            Work { run, number, batch, known, to_map, cursor: *cursor, note, calls: now.calls };
+        self.map_and_commit(work)?;
+        match mismatch {
+            Some((told, arrived)) => Err(Error::Count { told: *told, arrived: *arrived }),
+            None => Ok(()),
+        }
+    }
+
+    /// Maps what is to be mapped and commits the whole batch in one step. What is not mapped is unchanged or deleted.
+    pub(super) fn map_and_commit(&self, work: Work<'_>) -> Result<Committed, Error> {
+        let Work { run, number, batch, known, to_map, cursor, mut note, calls } = work;
+        let begun = Instant::now();
+        let mut outcomes = self.map(run, number, batch, &to_map)?.into_iter();
+        note.timing.map = micros(begun);
+
+        let mut next = to_map.iter().copied().peekable();
+        let outcomes = (0..batch.len())
+            .map(|i| {
+                if next.next_if_eq(&i).is_some() {
+                    outcomes.next().map_or(Verdict::Unchanged, Verdict::Became)
+                } else if known.unchanged(i) {
+                    Verdict::Unchanged
+                } else {
+                    Verdict::Deleted
+                }
+            })
+            .collect();
+        let sync = &self.sync.name;
+        let keep_raw = self.sync.keep_raw;
+        let (begun, timing, page) = (Instant::now(), note.timing, note.page);
+        let commit =
+            Commit { run, sync, batch, known, outcomes, cursor, page: note, calls, keep_raw };
+        let committed = self.store.commit(commit)?;
+        self.bus.emit(Event::BatchCommitted {
+            run,
+            sync: sync.clone(),
+            page,
+            counts: committed.counts,
+            total: committed.run.counts,
+            calls: committed.run.calls,
+            expected: committed.run.expected,
+            feed_end: committed.feed_end,
+            timing: Timing { commit: micros(begun), ..timing },
+        });
+        Ok(committed)
+    }
+
+    fn map(
+        &self,
+        run: RunId,
+        number: u32,
+        batch: &Batch,
+        mapped: &[usize],
+    ) -> Result<Vec<Outcome>, Error> {
+        if mapped.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = plugin::Call {
+            object: &self.sync.object,
+            sync: &self.sync.name,
+            run,
+            batch: number,
+            read_at: Stamp::now(),
+            settings: &self.settings,
+            lookup: self.lookup.clone(),
+        };
+        let picked;
+        let batch = if mapped.len() == batch.len() {
+            batch
+        } else {
+            picked = batch.select(mapped);
+            &picked
+        };
+        let answer = self.plugin.map(&call, batch)?;
+        self.tell(run, number, batch, &answer);
+        Ok(answer.outcomes)
+    }
+
+    /// Tells what a plugin made of a batch.
+    fn tell(&self, run: RunId, number: u32, batch: &Batch, answer: &Mapped) {
+        let sync = &self.sync.name;
+        let (mut mapped, mut skipped, mut failed) = (0, 0, 0);
+        for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {
+            match outcome {
+                Outcome::Mapped(_) => mapped += 1,
+                Outcome::Skipped(_) => skipped += 1,
+                Outcome::Failed(rejection) => {
+                    failed += 1;
+                    if plugin::is_trap(&rejection.code) {
+                        self.bus.emit(Event::PluginTrapped {
+                            run,
+                            sync: sync.clone(),
+                            record: record.id,
+                            code: rejection.code.clone(),
+                            message: rejection.message.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        for line in &answer.logs {
+            let level = match line.level {
+                plugin::Level::Debug => Level::Debug,
+                plugin::Level::Info => Level::Info,
+                plugin::Level::Warn => Level::Warn,
+                plugin::Level::Error => Level::Error,
+            };
+            let message = line.message.clone();
+            self.bus.emit(Event::PluginLogged { run, sync: sync.clone(), level, message });
+        }
+        self.bus.emit(Event::BatchMapped {
+            run,
+            sync: sync.clone(),
+            page: u64::from(number),
+            mapped,
+            skipped,
+            failed,
+            peak_memory: answer.peak_memory,
+            took_us: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+
+    /// How a run ends whose window was read whole.
+    pub(super) fn finished(&self, run: RunId) -> Result<Ending, Error> {
+        let failed = self.store.run(run)?.is_some_and(|run| run.counts.failed > 0);
+        Ok(if failed { Ending::SucceededWithFailures } else { Ending::Succeeded })
+    }
+
+    /// How a run ends that an error stopped.
+    pub(super) fn stopped(&self, error: &Error) -> Ending {
+        // Other limits than the daily one are a matter of seconds.
+        let soon = Stamp::now().plus(Duration::from_secs(60));
+        error.ending(self.org.gate().look_again().or(Some(soon)))
+    }
+
+    /// Closes the run in the store.
+    pub(super) async fn end(&self, run: RunId, ending: Ending) -> Result<Run, store::Error> {
+        let (store, gate) = (self.store.clone(), self.org.gate().clone());
+        let run = blocking(move || {
+            store.end_run(run, ending, Stamp::now(), |run| {
+                run.calls = gate.run_calls(run.id);
+                run.quota_after = gate.usage().or(run.quota_after);
+            })
+        })
+        .await?;
+        self.bus.emit(Event::RunEnded {
+            run: run.id,
+            sync: run.sync.clone(),
+            ending: run.ending.clone().unwrap_or(Ending::Interrupted),
+            counts: run.counts,
+            calls: run.calls,
+            took_ms: u64::try_from(run.ended.unwrap_or(run.started).since(run.started).as_millis())
+                .unwrap_or(u64::MAX),
+        });
+        Ok(run)
+    }
+}
+
+/// One batch on its way from the reader to the store.
+pub(super) struct Work<'a> {
+    pub run: RunId,
+    /// Counts the batches of the run.
+    pub number: u32,
+    pub batch: &'a Batch,
+    pub known: Known,
+    /// Which records the plugin gets, in order.
+    pub to_map: Vec<usize>,
+    /// Where the sync stands once this is committed.
+    pub cursor: Cursor,
+    pub note: PageNote,
+    /// Calls that the run has spent.
+    pub calls: u64,
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Runs blocking work (the store, the plugin) beside the async runtime; a panic in it is handed on.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is being shut down: there is nobody left to answer.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

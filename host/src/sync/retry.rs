@@ -1,0 +1,89 @@
+//! Maps the failed records of a run again, from the store: no API call is spent.
+
+use bytes::Bytes;
+
+use crate::model::{PageNote, Run, RunId, Selection, Span, Stamp, Trigger};
+use crate::store::{Failure, State};
+
+use super::job::{Work, blocking};
+use super::{BATCH, Error, Job};
+
+/// Maps what failed in `failed` with the present plugin, as a run of its own. The cursor stays where it is.
+///
+/// A record that was mapped or has changed since is left alone: its failure is history.
+pub async fn retry(job: &Job, failed: &Run) -> Result<Run, Error> {
+    let run = job.begin(Trigger::Retry).await?;
+    let (id, work, failed) = (run.id, job.clone(), failed.clone());
+    let ending = match blocking(move || work.retry_all(id, &failed)).await {
+        Ok(()) => job.finished(id)?,
+        Err(error) => job.stopped(&error),
+    };
+    Ok(job.end(id, ending).await?)
+}
+
+impl Job {
+    fn retry_all(&self, run: RunId, failed: &Run) -> Result<(), Error> {
+        let note = format!("retries the failed records of run {}", failed.id);
+        self.store.update_run(run, |run| run.notes.push(note))?;
+        let reads = &self.plugin.description().reads;
+        let fields = match reads.as_slice() {
+            [] => failed.fields.clone(),
+            reads => reads.iter().map(|read| read.name.clone()).collect(),
+        };
+        let selection = Selection::new(&fields, failed.stamp_field.as_deref());
+        let (mut after, mut number) = (None, 0);
+        loop {
+            let failures = self.store.failures(failed.id, after, BATCH)?;
+            let Some(last) = failures.last() else { return Ok(()) };
+            after = Some(last.n);
+            self.retry_batch(run, number, &selection, &failures)?;
+            number += 1;
+        }
+    }
+
+    fn retry_batch(
+        &self,
+        run: RunId,
+        number: u32,
+        selection: &Selection,
+        failures: &[Failure],
+    ) -> Result<(), Error> {
+        let sync = &self.sync.name;
+        let (mut text, mut places) = (String::new(), Vec::new());
+        for failure in failures {
+            let Some(raw) = &failure.raw else { continue };
+            let stored = self.store.record(sync, failure.id)?;
+            if stored.is_some_and(|record| matches!(record.state, State::Failed(_))) {
+                let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                places.push(Span { start, len: u32::try_from(raw.len()).unwrap_or(u32::MAX) });
+                text.push_str(raw);
+            }
+        }
+        let batch = selection.read_records(&Bytes::from(text), &places)?;
+        let known = self.store.known(sync, &batch)?;
+        let same: Vec<usize> = (0..batch.len()).filter(|&i| known.unchanged(i)).collect();
+        if same.is_empty() {
+            return Ok(());
+        }
+        let batch = batch.select(&same);
+        let work = Work {
+            run,
+            number,
+            known: self.store.known(sync, &batch)?,
+            to_map: (0..batch.len()).collect(),
+            cursor: self.store.cursor(sync)?,
+            note: PageNote {
+                page: u64::from(number),
+                at: Stamp::now(),
+                bytes: batch.text.len() as u64,
+                counts: Default::default(),
+                timing: Default::default(),
+                request_id: None,
+            },
+            batch: &batch,
+            calls: 0,
+        };
+        self.map_and_commit(work)?;
+        Ok(())
+    }
+}

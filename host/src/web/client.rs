@@ -1,0 +1,162 @@
+//! The command line's way to a running host: a client of its API.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use super::problem::Problem;
+
+/// The longest answer that is read: a thousand records of Salesforce's largest size fit well.
+const ANSWER_LIMIT: usize = 256 << 20;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why the API could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing answers there.
+    #[error("no answer from http://{address}: {reason}")]
+    Unreachable {
+        /// The address that was tried.
+        address: SocketAddr,
+        /// What happened.
+        reason: String,
+    },
+    /// Something else than the API answered.
+    #[error(
+        "http://{address}{path} answered {status} with something else than kilofold's API: {reason}"
+    )]
+    Answer {
+        /// The address that was asked.
+        address: SocketAddr,
+        /// The path that was asked for.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// The API says what is wrong.
+    #[error(transparent)]
+    Problem(Box<Problem>),
+}
+
+impl Error {
+    /// A stable code, for `kilofold explain`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Unreachable { .. } => "web.unreachable",
+            Self::Answer { .. } => "web.answer",
+            Self::Problem(problem) => &problem.code,
+        }
+    }
+}
+
+/// A client of the API of one host process.
+#[derive(Debug, Clone)]
+pub struct Client {
+    address: SocketAddr,
+    token: Option<SecretString>,
+    http: HttpClient<HttpConnector, Body>,
+}
+
+impl Client {
+    /// A client of the host process that listens on this address; nothing is sent yet.
+    pub fn new(address: SocketAddr, token: Option<SecretString>) -> Self {
+        // A listener on all addresses is reached at the loopback one.
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        let address = SocketAddr::new(ip, address.port());
+        Self { address, token, http: HttpClient::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Where it asks.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks for `path` with these parameters.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<T, Error> {
+        let path = if parameters.is_empty() {
+            path.to_owned()
+        } else {
+            let query =
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+            format!("{path}?{query}")
+        };
+        self.ask(Method::GET, path).await
+    }
+
+    /// Asks for something to be done.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.ask(Method::POST, path.to_owned()).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: String) -> Result<T, Error> {
+        let asked = tokio::time::timeout(PATIENCE, self.exchange(method, &path)).await;
+        let (status, body) = asked.map_err(|_| {
+            self.unreachable(format!("none within {} seconds", PATIENCE.as_secs()))
+        })??;
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(&body)
+                .map_err(|error| self.odd(&path, status, &error.to_string()));
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(Error::Problem(Box::new(problem))),
+            Err(error) => Err(self.odd(&path, status, &error.to_string())),
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: &str) -> Result<(u16, bytes::Bytes), Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address))
+            .header(header::ACCEPT, "application/json");
+        if let Some(token) = &self.token {
+            let value = format!("Bearer {}", token.expose_secret());
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        let request =
+            request.body(Body::empty()).map_err(|error| self.unreachable(error.to_string()))?;
+        let response = self.http.request(request).await.map_err(|error| {
+            self.unreachable(
+                std::error::Error::source(&error)
+                    .map_or_else(|| error.to_string(), |source| source.to_string()),
+            )
+        })?;
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_LIMIT)
+            .await
+            .map_err(|error| self.odd(path, status, &error.to_string()))?;
+        Ok((status, body))
+    }
+
+    fn unreachable(&self, reason: String) -> Error {
+        Error::Unreachable { address: self.address, reason }
+    }
+
+    fn odd(&self, path: &str, status: u16, reason: &str) -> Error {
+        Error::Answer {
+            address: self.address,
+            path: path.to_owned(),
+            status,
+            reason: reason.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The API and the Imports page on loopback. Reads the store and handles; changes nothing but through the scheduler.
+
+mod api;
+pub mod client;
+mod guard;
+mod page;
+mod problem;
+pub mod reader;
+pub mod text;
+pub mod view;
+
+use std::net::SocketAddr;
+
+use axum::middleware;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use client::Client;
+pub use guard::Guard;
+pub use problem::Problem;
+pub use reader::Reader;
+
+use crate::events::Bus;
+use crate::salesforce::Org;
+use crate::schedule;
+
+/// Why the API cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is in use, or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The listener failed.
+    #[error("the listener failed: {0}")]
+    Serve(std::io::Error),
+}
+
+impl Error {
+    /// A stable code, for `kilofold explain`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Bind { .. } => "web.bind",
+            Self::Serve(_) => "web.serve",
+        }
+    }
+}
+
+/// What the routes read and ask.
+#[derive(Clone)]
+pub struct Parts {
+    /// Reads the store.
+    pub reader: Reader,
+    /// Tells how the connections stand; nothing is asked of Salesforce.
+    pub org: Org,
+    /// Is asked to run, pause and resume syncs.
+    pub scheduler: schedule::Handle,
+    /// Tells what happens.
+    pub bus: Bus,
+    /// The token that callers must know, when one is configured.
+    pub token: Option<SecretString>,
+}
+
+/// What every route shares.
+#[derive(Clone)]
+struct Shared {
+    reader: Reader,
+    org: Org,
+    scheduler: schedule::Handle,
+    bus: Bus,
+    stopping: CancellationToken,
+}
+
+/// A listener that is bound and does not answer yet: bound early, so that a wrong address shows at once.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds the address; port 0 takes a free one.
+    pub async fn bind(address: SocketAddr) -> Result<Self, Error> {
+        let wrong = |source| Error::Bind { address, source };
+        let tcp = TcpListener::bind(address).await.map_err(wrong)?;
+        let address = tcp.local_addr().map_err(wrong)?;
+        Ok(Self { tcp, address })
+    }
+
+    /// The address that was bound, with its port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stopping`; answers in hand are finished first.
+    pub async fn serve(self, parts: Parts, stopping: CancellationToken) -> Result<(), Error> {
+        let guard = Guard::new(self.address.ip(), parts.token);
+        let shared = Shared {
+            reader: parts.reader,
+            org: parts.org,
+            scheduler: parts.scheduler,
+            bus: parts.bus,
+            stopping: stopping.clone(),
+        };
+        let routes = api::routes()
+            .with_state(shared)
+            .layer(middleware::from_fn_with_state(guard, guard::stand));
+        axum::serve(self.tcp, routes)
+            .with_graceful_shutdown(stopping.cancelled_owned())
+            .await
+            .map_err(Error::Serve)
+    }
+}

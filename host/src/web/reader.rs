@@ -1,0 +1,287 @@
+//! Reads the store into views: behind the API, and for the command line when no host runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::view;
+use crate::config::{Allowance, Config, PluginRef};
+use crate::model::{ConnectionName, Purpose, RecordId, Run, RunId, Stamp, SyncName};
+use crate::schedule::{State, SyncStatus};
+use crate::store::{self, Store};
+
+/// The most entries that one answer holds.
+pub const LIMIT: usize = 1000;
+
+/// How many entries an answer holds when nobody says.
+const USUAL: usize = 50;
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such run.
+    #[error("the store has no run {0}")]
+    NoRun(RunId),
+    /// There is no such sync.
+    #[error("the configuration has no sync '{0}'")]
+    NoSync(SyncName),
+    /// There is no such record.
+    #[error("the store has no record {id} of {sync}")]
+    NoRecord {
+        /// The sync.
+        sync: SyncName,
+        /// The record.
+        id: RecordId,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    /// A stable code, for `kilofold explain`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoRun(_) => "run.unknown",
+            Self::NoSync(_) => "sync.unknown",
+            Self::NoRecord { .. } => "record.unknown",
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+/// Reads the store for people. Its functions wait for the disk.
+#[derive(Clone)]
+pub struct Reader {
+    store: Store,
+    config: Arc<Config>,
+}
+
+impl Reader {
+    /// Reads this store.
+    pub fn new(store: Store, config: Arc<Config>) -> Self {
+        Self { store, config }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Runs of one sync or of all, newest first, older than `before`.
+    pub fn runs(
+        &self,
+        sync: Option<&SyncName>,
+        before: Option<RunId>,
+        limit: Option<usize>,
+    ) -> Result<view::Runs, Error> {
+        let limit = capped(limit);
+        let filter = store::RunFilter { sync: sync.cloned(), before, limit };
+        let runs = self.store.runs(&filter)?;
+        let next = if runs.len() < limit { None } else { runs.last().map(|run| run.id) };
+        Ok(view::Runs { runs, next })
+    }
+
+    /// One run.
+    pub fn run(&self, id: RunId) -> Result<Run, Error> {
+        self.store.run(id)?.ok_or(Error::NoRun(id))
+    }
+
+    /// The pages of a run, after page `after`.
+    pub fn pages(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: Option<usize>,
+    ) -> Result<view::Pages, Error> {
+        self.run(run)?;
+        let limit = capped(limit);
+        let pages = self.store.pages(run, after, limit)?;
+        let next = if pages.len() < limit { None } else { pages.last().map(|page| page.page) };
+        Ok(view::Pages { pages, next })
+    }
+
+    /// The failures of a run, after number `after`.
+    pub fn failures(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: Option<usize>,
+    ) -> Result<view::Failures, Error> {
+        self.run(run)?;
+        let limit = capped(limit);
+        let found = self.store.failures(run, after, limit)?;
+        let next = if found.len() < limit { None } else { found.last().map(|failure| failure.n) };
+        let failures = found
+            .into_iter()
+            .map(|failure| view::FailedRecord {
+                n: failure.n,
+                sync: failure.sync,
+                run: failure.run,
+                id: failure.id,
+                rejection: failure.rejection,
+                raw: view::json_opt(failure.raw),
+            })
+            .collect();
+        Ok(view::Failures { failures, next })
+    }
+
+    /// The stored records of a sync, by id, after `after`.
+    pub fn records(
+        &self,
+        sync: &SyncName,
+        after: Option<RecordId>,
+        limit: Option<usize>,
+    ) -> Result<view::Records, Error> {
+        self.known(sync)?;
+        let limit = capped(limit);
+        let found = self.store.records(sync, after, limit)?;
+        let next = if found.len() < limit { None } else { found.last().map(|record| record.id) };
+        Ok(view::Records { records: found.into_iter().map(record).collect(), next })
+    }
+
+    /// One stored record.
+    pub fn record(&self, sync: &SyncName, id: RecordId) -> Result<view::StoredRecord, Error> {
+        self.known(sync)?;
+        let found = self.store.record(sync, id)?;
+        found.map(record).ok_or_else(|| Error::NoRecord { sync: sync.clone(), id })
+    }
+
+    /// Changes of outputs after number `after`.
+    pub fn feed(&self, after: u64, limit: Option<usize>) -> Result<view::Feed, Error> {
+        // The end first: what is committed in between is then in the next answer at the latest.
+        let end = self.store.feed_end()?;
+        let changes: Vec<view::Change> = self
+            .store
+            .feed(after, capped(limit))?
+            .into_iter()
+            .map(|entry| view::Change {
+                seq: entry.seq,
+                at: entry.at,
+                sync: entry.sync,
+                run: entry.run,
+                op: match entry.op {
+                    store::Op::Upsert => view::Operation::Upsert,
+                    store::Op::Retract => view::Operation::Retract,
+                },
+                kind: entry.kind.to_string(),
+                key: entry.key,
+                record: entry.record,
+                body: view::json_opt(entry.body),
+            })
+            .collect();
+        let next = changes.last().map_or(after, |change| change.seq);
+        Ok(view::Feed { changes, next, end: end.max(next) })
+    }
+
+    /// The configured syncs and how they stand; `live` is what the schedule says, empty when none runs.
+    pub fn syncs(&self, live: &[SyncStatus]) -> Result<view::Syncs, Error> {
+        let mut syncs = Vec::with_capacity(self.config.syncs.len());
+        for sync in &self.config.syncs {
+            let status = live.iter().find(|status| status.name == sync.name);
+            let counts = self.store.counts(&sync.name)?;
+            syncs.push(view::Sync {
+                name: sync.name.clone(),
+                object: sync.object.clone(),
+                connection: sync.connection.clone(),
+                plugin: plugin(&sync.plugin),
+                schedule: sync.schedule.to_string(),
+                enabled: sync.enabled,
+                paused: self.store.sync_paused(&sync.name)?,
+                running: status.and_then(|status| match status.state {
+                    State::Running { run, .. } => run,
+                    _ => None,
+                }),
+                next: status.and_then(|status| status.next_due),
+                last: self.runs(Some(&sync.name), None, Some(1))?.runs.pop(),
+                records: counts.records,
+                outputs: counts.outputs,
+                cursor: self.store.cursor(&sync.name)?,
+            });
+        }
+        Ok(view::Syncs { syncs })
+    }
+
+    /// What is known of the org's API calls: the newest reading that a run kept, and the journal.
+    pub fn limits(&self) -> Result<view::Limits, Error> {
+        let since = Stamp::now().minus(Duration::from_secs(24 * 3600));
+        let mut sums: BTreeMap<(ConnectionName, Option<SyncName>, Purpose), u64> = BTreeMap::new();
+        for (_, call) in self.store.journal_since(since)? {
+            let key = (call.caller.connection, call.caller.sync, call.purpose);
+            *sums.entry(key).or_default() += 1;
+        }
+        let spent: Vec<view::Spent> = sums
+            .into_iter()
+            .map(|((connection, sync, purpose), calls)| view::Spent {
+                connection,
+                sync,
+                purpose,
+                counted: purpose.counted(),
+                calls,
+            })
+            .collect();
+        let runs = self.runs(None, None, Some(LIMIT))?.runs;
+        let reading = runs
+            .iter()
+            .filter_map(|run| run.quota_after.or(run.quota_before))
+            .max_by_key(|usage| usage.at);
+        let quota = &self.config.quota;
+        Ok(view::Limits {
+            reading,
+            allowance: quota.allowance.map(|allowance| match allowance {
+                Allowance::Calls(calls) => format!("{calls} calls"),
+                Allowance::Percent(percent) => format!("{percent} %"),
+            }),
+            reserve: quota.reserve,
+            per_run: quota.per_run,
+            since,
+            counted: spent.iter().filter(|line| line.counted).map(|line| line.calls).sum(),
+            spent,
+        })
+    }
+
+    fn known(&self, sync: &SyncName) -> Result<(), Error> {
+        self.config.sync(sync).map(|_| ()).ok_or_else(|| Error::NoSync(sync.clone()))
+    }
+}
+
+/// A plugin as the configuration names it.
+pub fn plugin(plugin: &PluginRef) -> String {
+    match plugin {
+        PluginRef::Stock(name) => name.clone(),
+        PluginRef::File(path) => path.display().to_string(),
+    }
+}
+
+fn capped(limit: Option<usize>) -> usize {
+    limit.unwrap_or(USUAL).clamp(1, LIMIT)
+}
+
+fn record(found: store::RecordView) -> view::StoredRecord {
+    view::StoredRecord {
+        id: found.id,
+        stamp: found.stamp,
+        deleted: found.deleted,
+        outcome: match found.state {
+            store::State::Mapped => view::State::Mapped,
+            store::State::Skipped(reason) => view::State::Skipped { reason },
+            store::State::Failed(rejection) => view::State::Failed { rejection },
+        },
+        outputs: found
+            .outputs
+            .into_iter()
+            .map(|output| view::Document {
+                kind: output.kind.to_string(),
+                key: output.key,
+                body: view::json(output.body),
+            })
+            .collect(),
+        run: found.run,
+        raw: view::json_opt(found.raw),
+    }
+}

@@ -1,0 +1,304 @@
+//! What the API answers and the command line shows: one set of structs for both, so both say the same.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::model::{
+    ConnectionName, Cursor, PageNote, Purpose, RecordId, Rejection, Run, RunId, Stamp, SyncName,
+    Usage,
+};
+use crate::salesforce::{ConnectionState, Org};
+
+/// Runs, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Runs {
+    /// The runs.
+    pub runs: Vec<Run>,
+    /// Pass this as `before` for the next, older ones; none at the end.
+    pub next: Option<RunId>,
+}
+
+/// The committed pages of a run, in order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pages {
+    /// The pages.
+    pub pages: Vec<PageNote>,
+    /// Pass this as `after` for the next ones; none at the end.
+    pub next: Option<u64>,
+}
+
+/// One record that could not be mapped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FailedRecord {
+    /// Its number in the run.
+    pub n: u64,
+    /// The sync.
+    pub sync: SyncName,
+    /// The run.
+    pub run: RunId,
+    /// The record's Salesforce id.
+    pub id: RecordId,
+    /// Why it failed.
+    pub rejection: Rejection,
+    /// The record as Salesforce sent it; none when raw records are not kept.
+    pub raw: Option<Box<RawValue>>,
+}
+
+/// The failures of a run, in the order in which they happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Failures {
+    /// The failures.
+    pub failures: Vec<FailedRecord>,
+    /// Pass this as `after` for the next ones; none at the end.
+    pub next: Option<u64>,
+}
+
+/// One document that a plugin made of a record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Document {
+    /// Its kind.
+    pub kind: String,
+    /// Its key.
+    pub key: String,
+    /// Its fields.
+    pub body: Box<RawValue>,
+}
+
+/// What became of a stored record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum State {
+    /// It became its outputs.
+    Mapped,
+    /// The plugin left it out.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It could not be mapped.
+    Failed {
+        /// Why.
+        rejection: Rejection,
+    },
+}
+
+/// One stored record and what it became.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredRecord {
+    /// Its Salesforce id.
+    pub id: RecordId,
+    /// When it last changed, by the org's clock.
+    pub stamp: Stamp,
+    /// Whether it was deleted in the org.
+    pub deleted: bool,
+    /// What became of it.
+    pub outcome: State,
+    /// What it became.
+    pub outputs: Vec<Document>,
+    /// The run that stored it last.
+    pub run: RunId,
+    /// The record as Salesforce sent it; none when raw records are not kept.
+    pub raw: Option<Box<RawValue>>,
+}
+
+/// Stored records of a sync, by id.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Records {
+    /// The records.
+    pub records: Vec<StoredRecord>,
+    /// Pass this as `after` for the next ones; none at the end.
+    pub next: Option<RecordId>,
+}
+
+/// What happened to an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// It is new, or changed.
+    Upsert,
+    /// It is gone.
+    Retract,
+}
+
+/// One change of an output.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// Its place in the feed, from 1.
+    pub seq: u64,
+    /// When it was committed, by the local clock.
+    pub at: Stamp,
+    /// The sync.
+    pub sync: SyncName,
+    /// The run.
+    pub run: RunId,
+    /// What happened.
+    pub op: Operation,
+    /// The output's kind.
+    pub kind: String,
+    /// The output's key.
+    pub key: String,
+    /// The record that it comes from.
+    pub record: RecordId,
+    /// Its fields after the change; none when it is gone.
+    pub body: Option<Box<RawValue>>,
+}
+
+/// Changes of outputs, in order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Feed {
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// Pass this as `after` for what comes next; equal to the `after` that was asked with when nothing came.
+    pub next: u64,
+    /// The newest number of the feed.
+    pub end: u64,
+}
+
+/// How a sync is configured and how it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sync {
+    /// Its name.
+    pub name: SyncName,
+    /// Its object.
+    pub object: String,
+    /// Its connection.
+    pub connection: ConnectionName,
+    /// Its plugin, as configured.
+    pub plugin: String,
+    /// When it runs, as configured.
+    pub schedule: String,
+    /// Whether the configuration has it on.
+    pub enabled: bool,
+    /// Whether a person paused it.
+    pub paused: bool,
+    /// The run in hand, when the host is serving and one is.
+    pub running: Option<RunId>,
+    /// When it is due next, when the host is serving and that is known.
+    pub next: Option<Stamp>,
+    /// Its newest run.
+    pub last: Option<Run>,
+    /// Records stored of it.
+    pub records: u64,
+    /// Outputs stored of it.
+    pub outputs: u64,
+    /// How far it has come.
+    pub cursor: Cursor,
+}
+
+/// The configured syncs, in the configuration's order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Syncs {
+    /// The syncs.
+    pub syncs: Vec<Sync>,
+}
+
+/// Calls of one connection, sync and purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The connection.
+    pub connection: ConnectionName,
+    /// The sync, when one asked.
+    pub sync: Option<SyncName>,
+    /// What for.
+    pub purpose: Purpose,
+    /// Whether Salesforce counts them.
+    pub counted: bool,
+    /// How many.
+    pub calls: u64,
+}
+
+/// What is known of the org's daily API calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The newest reading; none before the first answer of the org.
+    pub reading: Option<Usage>,
+    /// The share of the day that kilofold may spend, as configured; none: all of it.
+    pub allowance: Option<String>,
+    /// Calls that are left to other applications.
+    pub reserve: u64,
+    /// The most calls that one run may spend; none: no bound.
+    pub per_run: Option<u64>,
+    /// From when `spent` counts: 24 hours ago.
+    pub since: Stamp,
+    /// Our own calls since then that Salesforce counts.
+    pub counted: u64,
+    /// Our own calls since then by connection, sync and purpose.
+    pub spent: Vec<Spent>,
+}
+
+/// How a connection stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Its name.
+    pub name: ConnectionName,
+    /// Its grant.
+    pub grant: String,
+    /// The user, when known.
+    pub user: Option<String>,
+    /// The org's id, when known.
+    pub org: Option<String>,
+    /// `not connected`, `healthy` or `reconnect needed`.
+    pub state: String,
+    /// Why it must be connected again, when it must.
+    pub why: Option<String>,
+    /// When it was last authorised.
+    pub authorised: Option<Stamp>,
+    /// When it was used last, since the host started.
+    pub last_used: Option<Stamp>,
+}
+
+/// The configured connections.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Connections {
+    /// The connections.
+    pub connections: Vec<Connection>,
+}
+
+impl Connections {
+    /// How the connections of an org stand, as far as this process knows.
+    pub fn of(org: &Org) -> Self {
+        let connections = org.connections().into_iter().map(|status| {
+            let (state, why) = match status.state {
+                ConnectionState::NotConnected => ("not connected", None),
+                ConnectionState::Healthy => ("healthy", None),
+                ConnectionState::ReconnectNeeded { why } => ("reconnect needed", Some(why)),
+            };
+            Connection {
+                name: status.name,
+                grant: status.grant.to_owned(),
+                user: status.user,
+                org: status.org_id,
+                state: state.to_owned(),
+                why,
+                authorised: status.authorised,
+                last_used: status.last_used,
+            }
+        });
+        Self { connections: connections.collect() }
+    }
+}
+
+/// That a request to do something was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The sync.
+    pub sync: SyncName,
+    /// What will be done: `run`, `pause` or `resume`.
+    pub action: String,
+    /// What came of it, for a person.
+    pub message: String,
+}
+
+/// JSON as it was stored; a text that is no JSON becomes a JSON string of it.
+pub fn json(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap_or_else(|error| {
+        // RawValue keeps no copy of what it could not take, so the reason stands in its place.
+        tracing::warn!(%error, "a stored text is not JSON");
+        serde_json::value::to_raw_value(&format!("not JSON: {error}")).unwrap_or_default()
+    })
+}
+
+/// JSON as it was stored, when there is any.
+pub fn json_opt(text: Option<String>) -> Option<Box<RawValue>> {
+    text.map(json)
+}

@@ -1,0 +1,183 @@
+//! Harm done while a call runs.
+
+use std::hint::black_box;
+
+use crate::bindings::exports::kilofold::mapping::table;
+use crate::bindings::kilofold::mapping::host::{self, Level};
+use crate::bindings::kilofold::mapping::types::{Context, Problem};
+
+/// What `mode` can be, beside the lies; each is told where it is done.
+pub(crate) const MODES: &[&str] = &[
+    "none",
+    "spin",
+    "spin-configure",
+    "spin-copy",
+    "spin-on-marked",
+    "refuse-settings",
+    "memory",
+    "memory-grow",
+    "memory-on-marked",
+    "stack",
+    "panic",
+    "panic-on-marked",
+    "panic-huge",
+    "abort",
+    "abort-on-marked",
+    "exit",
+    "last-words",
+    "log-huge",
+    "log-flood",
+    "log-escapes",
+    "lookup-flood",
+];
+
+/// A record is marked when one of its texts has this in it.
+const MARK: &str = "EVIL";
+
+/// The records of a batch, for those who look inside.
+pub(crate) struct Records<'b> {
+    fields: &'b [String],
+    batch: &'b table::Batch,
+}
+
+impl<'b> Records<'b> {
+    pub(crate) fn new(context: &'b Context, batch: &'b table::Batch) -> Self {
+        Self { fields: &context.fields, batch }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.batch.rows as usize
+    }
+
+    pub(crate) fn text_len(&self) -> usize {
+        self.batch.text.len()
+    }
+
+    pub(crate) fn text(&self, index: usize, field: &str) -> Option<&'b str> {
+        let field = self.fields.iter().position(|name| name == field)?;
+        let at = index * self.fields.len() + field;
+        let start = if at == 0 { 0 } else { self.batch.cells[at - 1] >> 3 };
+        self.batch.text.get(start as usize..(self.batch.cells[at] >> 3) as usize)
+    }
+
+    /// The first marked record.
+    fn marked(&self) -> Option<usize> {
+        (0..self.len()).find(|index| {
+            self.fields
+                .iter()
+                .any(|field| self.text(*index, field).is_some_and(|text| text.contains(MARK)))
+        })
+    }
+}
+
+/// Harm to `configure`.
+pub(crate) fn on_configure(mode: &str) -> Result<(), Vec<Problem>> {
+    match mode {
+        "spin-configure" => spin(),
+        "refuse-settings" => Err(vec![
+            Problem {
+                setting: "mode".to_owned(),
+                message: "not this one\u{1b}[2J<script>".to_owned(),
+            },
+            Problem { setting: String::new(), message: String::new() },
+        ]),
+        _ => Ok(()),
+    }
+}
+
+/// Harm to `map-batch`, before it answers.
+pub(crate) fn on_batch(mode: &str, records: &Records<'_>) {
+    match mode {
+        "spin" => spin(),
+        "spin-copy" => spin_copying(),
+        "memory" => bomb(),
+        "memory-grow" => grow(),
+        "stack" => dig(black_box(1)),
+        "panic" => {
+            panic!("told to panic, with \"quotes\", {} records and \u{1b}[31mcolour", records.len())
+        }
+        "panic-huge" => speak(None, &"last words ".repeat(1 << 20)),
+        // Without a word: no panic hook runs, so the host knows nothing but the trap.
+        "abort" => std::process::abort(),
+        "exit" => std::process::exit(7),
+        "last-words" => speak(Some(u32::MAX), "not even a record"),
+        "log-huge" => host::log(Level::Error, &"x".repeat(50 << 20)),
+        "log-flood" => {
+            (0..1_000_000).for_each(|line| host::log(Level::Info, &format!("line {line}")))
+        }
+        "log-escapes" => {
+            host::log(Level::Warn, "\u{1b}]0;owned\u{7}\u{1b}[2J\r\n2026 ERROR forged line\u{202e}")
+        }
+        "lookup-flood" => look_up(),
+        _ => on_marked(mode, records),
+    }
+}
+
+/// Harm that only a marked record brings about.
+fn on_marked(mode: &str, records: &Records<'_>) {
+    let Some(index) = records.marked() else {
+        return;
+    };
+    match mode {
+        "spin-on-marked" => spin(),
+        "memory-on-marked" => bomb(),
+        "panic-on-marked" => {
+            speak(Some(index as u32), &format!("record {index} is marked at src/harm.rs"))
+        }
+        "abort-on-marked" => std::process::abort(),
+        _ => {}
+    }
+}
+
+/// Last words, then a trap.
+fn speak(index: Option<u32>, words: &str) {
+    host::panicked(index, words);
+    std::process::abort();
+}
+
+/// Never returns; the compiler cannot know.
+pub(crate) fn spin() -> ! {
+    let mut count = 0_u64;
+    loop {
+        count = black_box(count.wrapping_add(1));
+    }
+}
+
+/// Spends its time inside bulk copies, where there are few places to stop it.
+fn spin_copying() {
+    let mut from = vec![1_u8; 8 << 20];
+    let mut to = vec![0_u8; 8 << 20];
+    loop {
+        to.copy_from_slice(black_box(&from));
+        from.copy_from_slice(black_box(&to));
+    }
+}
+
+/// Allocates and touches memory until there is none.
+fn bomb() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+/// Grows memory behind the allocator's back, and traps when it is refused.
+fn grow() {
+    while core::arch::wasm32::memory_grow(0, 256) != usize::MAX {}
+    std::process::abort();
+}
+
+/// Calls itself until there is no stack.
+#[expect(unconditional_recursion, reason = "that is the harm")]
+fn dig(depth: u64) {
+    let room = black_box([depth; 64]);
+    dig(room[63] + 1);
+    black_box(room);
+}
+
+fn look_up() {
+    let keys: Vec<String> = (0..1_000_000).map(|key| format!("key-{key}")).collect();
+    loop {
+        black_box(host::lookup("thing", &keys));
+    }
+}
