@@ -1,9 +1,13 @@
 //! The Salesforce client against the simulated org, over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
 #[path = "salesforce/env.rs"]
 mod env;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use env::{Env, SIZE, browser, code, config, name, selection, who};
 use futures::future::join_all;
@@ -223,18 +227,19 @@ async fn pages_of_any_size_are_taken_as_they_come() {
     let env = usual().await;
     env.fault(RequestClass::Query, FaultKind::EmptyPage);
     env.fault(RequestClass::QueryMore, FaultKind::ShortPage { rows: 7 });
-    let empty = env.first().await.unwrap();
-    assert_eq!((empty.batch.len(), empty.done, empty.split(1000).len()), (0, false, 1));
+    let mut empty = env.first().await.unwrap();
+    assert_eq!((empty.batch.len(), empty.done, empty.take_batches(1000).len()), (0, false, 1));
     let short = env.next(&empty).await.unwrap();
     assert_eq!((short.batch.len(), short.done), (7, false));
     env.fault(RequestClass::QueryMore, FaultKind::OversizePage { rows: 2300 });
-    let large = env.next(&short).await.unwrap();
-    let parts = large.split(1000);
+    let mut large = env.next(&short).await.unwrap();
+    let whole = large.batch.clone();
+    let parts = large.take_batches(1000);
     let sizes: Vec<usize> = parts.iter().map(|batch| batch.len()).collect();
-    assert_eq!(sizes, [1000, 1000, large.batch.len() - 2000]);
+    assert_eq!(sizes, [1000, 1000, whole.len() - 2000]);
     let joined: Vec<_> = parts.iter().flat_map(|batch| batch.records.clone()).collect();
-    assert_eq!(joined, large.batch.records);
-    assert_eq!(parts[1].raw(0), large.batch.raw(1000));
+    assert_eq!(joined, whole.records);
+    assert_eq!(parts[1].raw(0), whole.raw(1000));
 }
 
 #[tokio::test]
@@ -335,6 +340,44 @@ async fn apps_connect_by_secret_and_by_signature() {
     let env = Env::start(config.clone(), bad, Rules::default()).await;
     assert_eq!(env.org.connect(&name()).await.unwrap_err().code(), "org.setting");
     assert!(env.sim.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_old_describe_is_asked_for_again_and_comes_only_when_it_changed() {
+    let mut env = usual().await;
+    env.tweak = |settings| settings.describe_age = Duration::ZERO;
+    env.restart().unwrap();
+    let first = env.org.describe(&who(), "Contact").await.unwrap();
+    let again = env.org.describe(&who(), "Contact").await.unwrap();
+    assert!(Arc::ptr_eq(&first, &again));
+    let statuses: Vec<u16> = env
+        .sim
+        .requests()
+        .iter()
+        .filter(|n| n.class == RequestClass::Describe)
+        .map(|n| n.status)
+        .collect();
+    assert_eq!(statuses, [200, 304]);
+}
+
+#[tokio::test]
+async fn an_answer_over_the_cap_is_not_read() {
+    let mut env = usual().await;
+    env.tweak = |settings| settings.answer_cap = 20_000;
+    env.restart().unwrap();
+    assert_eq!(env.first().await.unwrap_err().code(), "org.answer-too-large");
+    env.org.limits(&who()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_never_left_is_not_in_the_ledger() {
+    let env = usual().await;
+    env.first().await.unwrap();
+    let Env { sim, org, book, .. } = env;
+    sim.shutdown().await.unwrap();
+    let error = org.query(&who(), env::CONTACTS, true, &selection(), 1000).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { attempts: 3, .. }), "{error}");
+    assert_eq!((book.counted(), org.gate().day()), (1, 1));
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Whatever the Salesforce client tells, in logs, errors or debug output, holds no secret. A test program of its own:
 //! it listens to everything that the process logs.
 
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
 #[path = "salesforce/env.rs"]
 mod env;
 

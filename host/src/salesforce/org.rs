@@ -276,6 +276,10 @@ impl Shared {
             }
             let request = build(&session)?;
             let pass = self.permit(who, purpose).await?;
+            if connection.session()?.is_none_or(|now| now.generation != session.generation) {
+                // Renewed while this one waited for its permit, which goes back unspent.
+                continue;
+            }
             connection.used();
             let (next, why, wanted) = match self.http.send(pass, request).await {
                 Ok(answer) => {

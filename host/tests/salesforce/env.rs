@@ -1,4 +1,5 @@
 //! A simulated org and a client of it, with a journal and a vault in memory.
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +75,8 @@ pub struct Env {
     pub book: Arc<Book>,
     pub safe: Arc<Safe>,
     pub key: SealKey,
+    /// Changes the settings before a restart.
+    pub tweak: fn(&mut OrgSettings),
     grant: Grant,
     rules: Rules,
 }
@@ -112,8 +115,8 @@ impl Env {
         let sim = Sim::start(config).await.unwrap();
         let (book, safe) = (Arc::<Book>::default(), Arc::<Safe>::default());
         let key = SealKey::random();
-        let org = open(&sim, &grant, &book, &safe, &key, rules).unwrap();
-        Self { sim, org, book, safe, key, grant, rules }
+        let org = open(&sim, &grant, &book, &safe, &key, rules, |_| ()).unwrap();
+        Self { sim, org, book, safe, key, tweak: |_| (), grant, rules }
     }
 
     /// An org and a client that is connected by a user's consent.
@@ -136,7 +139,15 @@ impl Env {
 
     /// The client after a restart: the same journal, vault and key.
     pub fn restart(&mut self) -> Result<(), Error> {
-        self.org = open(&self.sim, &self.grant, &self.book, &self.safe, &self.key, self.rules)?;
+        self.org = open(
+            &self.sim,
+            &self.grant,
+            &self.book,
+            &self.safe,
+            &self.key,
+            self.rules,
+            self.tweak,
+        )?;
         Ok(())
     }
 
@@ -186,6 +197,7 @@ fn open(
     safe: &Arc<Safe>,
     key: &SealKey,
     rules: Rules,
+    tweak: fn(&mut OrgSettings),
 ) -> Result<Org, Error> {
     let gate = Gate::new(rules, book.clone()).unwrap();
     let client_id = sim.config().client_id.clone();
@@ -195,5 +207,6 @@ fn open(
     settings.retry = Policy { attempts: 3, first: millis(5), longest: millis(20) };
     settings.timeouts =
         Timeouts { connect: millis(2000), first_byte: millis(5000), idle: millis(300) };
+    tweak(&mut settings);
     Org::new(settings, gate, safe.clone(), key.clone())
 }
