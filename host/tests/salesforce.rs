@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use env::{Env, SIZE, browser, code, config, name, selection, who};
 use futures::future::join_all;
-use kilofold::model::{Purpose, Stamp};
+use kilofold::model::{ConnectionName, Purpose, Stamp};
 use kilofold::quota::{LimitKind, Rules, Share};
 use kilofold::salesforce::{ConnectionState, Error, Grant, Redirect, soql};
 use org_sim::{FaultKind, RequestClass, SimConfig};
@@ -410,4 +410,34 @@ async fn objects_are_described_once_and_mistakes_are_named() {
     let of =
         |purpose| spent.iter().filter(|by| by.purpose == purpose).map(|by| by.calls).sum::<u64>();
     assert_eq!((of(Purpose::Describe), of(Purpose::Count), of(Purpose::Query)), (3, 1, 2));
+}
+
+#[tokio::test]
+async fn the_sixth_approval_is_refused_unless_asked_for() {
+    let mut env = usual().await;
+    let others = [1, 2, 3, 4, 5].map(|n| ConnectionName::new(&format!("more-{n}")).unwrap());
+    env.tweak = |settings| {
+        for n in 1..=5 {
+            let mut more = settings.connections[0].clone();
+            more.name = ConnectionName::new(&format!("more-{n}")).unwrap();
+            settings.connections.push(more);
+        }
+    };
+    env.restart().unwrap();
+    for other in &others[..4] {
+        env.consent_to(other, false).await.unwrap();
+    }
+    let error = env.consent_to(&others[4], false).await.unwrap_err();
+    assert!(matches!(error, Error::TooManyApprovals { number: 6, .. }), "{error}");
+    // Authorising a connection anew replaces its approval, which is revoked: that is no sixth.
+    env.consent_to(&others[0], false).await.unwrap();
+    env.sim.expire_access_tokens();
+    env.first().await.unwrap();
+    // Asked for expressly, Salesforce drops the oldest; its connection says so when it is used.
+    env.consent_to(&others[4], true).await.unwrap();
+    env.sim.expire_access_tokens();
+    assert_eq!(env.first().await.unwrap_err().code(), "auth.reconnect");
+    let healthy =
+        env.org.connections().iter().filter(|c| c.state == ConnectionState::Healthy).count();
+    assert_eq!(healthy, 5);
 }

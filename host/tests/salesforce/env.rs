@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -50,21 +51,26 @@ impl Journal for Book {
 /// A vault in memory that can refuse to save.
 #[derive(Default)]
 pub struct Safe {
-    pub sealed: Mutex<Option<Vec<u8>>>,
+    pub sealed: Mutex<HashMap<String, Vec<u8>>>,
     pub full: AtomicBool,
+}
+
+impl Safe {
+    /// What lies there of the usual connection.
+    pub fn main(&self) -> Vec<u8> {
+        self.sealed.lock().unwrap()["connection/main"].clone()
+    }
 }
 
 impl Vault for Safe {
     fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
-        assert_eq!(name, "connection/main");
-        Ok(self.sealed.lock().unwrap().clone())
+        Ok(self.sealed.lock().unwrap().get(name).cloned())
     }
     fn save(&self, name: &str, sealed: &[u8]) -> Result<(), String> {
-        assert_eq!(name, "connection/main");
         if self.full.load(Ordering::SeqCst) {
             return Err("disk full".to_owned());
         }
-        *self.sealed.lock().unwrap() = Some(sealed.to_vec());
+        self.sealed.lock().unwrap().insert(name.to_owned(), sealed.to_vec());
         Ok(())
     }
 }
@@ -129,12 +135,18 @@ impl Env {
 
     /// Goes through the consent as a user's browser does.
     pub async fn consent(&self) {
-        let pending = self.org.begin(&name(), Redirect::Loopback { port: 0 }, false).await.unwrap();
+        self.consent_to(&name(), false).await.unwrap();
+    }
+
+    /// The same for any connection.
+    pub async fn consent_to(&self, name: &ConnectionName, anyway: bool) -> Result<(), Error> {
+        let pending = self.org.begin(name, Redirect::Loopback { port: 0 }, anyway).await?;
         let url = pending.url.clone();
         let browser =
             tokio::spawn(async move { browser().get(url).send().await.unwrap().status() });
-        self.org.finish(pending).await.unwrap();
+        self.org.finish(pending).await?;
         assert_eq!(browser.await.unwrap(), 200);
+        Ok(())
     }
 
     /// The client after a restart: the same journal, vault and key.
@@ -175,7 +187,7 @@ impl Env {
 
     /// The stored tokens: access, refresh.
     pub fn tokens(&self) -> Vec<String> {
-        let sealed = self.safe.sealed.lock().unwrap().clone().unwrap();
+        let sealed = self.safe.main();
         let plain = self.key.open("connection/main", &sealed).unwrap();
         let kept: serde_json::Value = serde_json::from_slice(&plain).unwrap();
         ["access_token", "refresh_token"]
