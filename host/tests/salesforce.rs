@@ -263,6 +263,26 @@ async fn a_spent_day_stops_every_request() {
 }
 
 #[tokio::test]
+async fn one_cheap_probe_tells_when_calls_are_possible_again() {
+    let env = usual().await;
+    env.fault(RequestClass::Query, FaultKind::DailyLimit);
+    assert_eq!(env.first().await.unwrap_err().code(), "limit.daily");
+    env.sim.clear_requests();
+    // A quarter of an hour later still nothing: one request learns it, whoever asks.
+    env.ahead.fetch_add(15 * 60, Ordering::SeqCst);
+    env.fault(RequestClass::Limits, FaultKind::DailyLimit);
+    let pages = join_all((0..10).map(|_| env.first())).await;
+    assert!(pages.iter().all(|page| matches!(page, Err(Error::NoPermit(_)))));
+    assert_eq!((env.received(RequestClass::Limits), env.sim.requests().len()), (1, 1));
+    // The next probe waits twice as long, and opens the gate.
+    env.ahead.fetch_add(29 * 60, Ordering::SeqCst);
+    assert!(env.first().await.is_err() && env.sim.requests().len() == 1);
+    env.ahead.fetch_add(60, Ordering::SeqCst);
+    assert!(env.first().await.is_ok());
+    assert_eq!((env.received(RequestClass::Limits), env.received(RequestClass::Query)), (2, 1));
+}
+
+#[tokio::test]
 async fn the_org_never_sees_more_calls_than_the_allowance() {
     let config = config();
     let rules = Rules { allowance: Some(Share::Calls(7)), ..Rules::default() };

@@ -238,7 +238,7 @@ impl Shared {
         {
             return Ok(());
         }
-        let fresh = |at: Stamp| Stamp::now().since(at) < LOOK_EVERY;
+        let fresh = |at: Stamp| self.gate.now().since(at) < LOOK_EVERY;
         if self.gate.usage().is_some_and(|usage| fresh(usage.at)) {
             return Ok(());
         }
@@ -377,7 +377,7 @@ impl Shared {
             _ if status == 429 => return Next::Again(Trouble::Crowded),
             "REQUEST_LIMIT_EXCEEDED" => {
                 let kind = LimitKind::of(&message);
-                self.gate.limit_hit(kind, &message, Stamp::now());
+                self.gate.limit_hit(kind, &message, self.gate.now());
                 if kind != LimitKind::Daily {
                     return Next::Again(Trouble::Crowded);
                 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub struct Env {
     pub book: Arc<Book>,
     pub safe: Arc<Safe>,
     pub key: SealKey,
+    /// Seconds that the gate's clock is ahead.
+    pub ahead: Arc<AtomicU64>,
     /// Changes the settings before a restart.
     pub tweak: fn(&mut OrgSettings),
     grant: Grant,
@@ -121,8 +123,10 @@ impl Env {
         let sim = Sim::start(config).await.unwrap();
         let (book, safe) = (Arc::<Book>::default(), Arc::<Safe>::default());
         let key = SealKey::random();
-        let org = open(&sim, &grant, &book, &safe, &key, rules, |_| ()).unwrap();
-        Self { sim, org, book, safe, key, tweak: |_| (), grant, rules }
+        let ahead = Arc::<AtomicU64>::default();
+        let gate = gate(rules, &book, &ahead);
+        let org = open(&sim, &grant, gate, &safe, &key, |_| ()).unwrap();
+        Self { sim, org, book, safe, key, ahead, tweak: |_| (), grant, rules }
     }
 
     /// An org and a client that is connected by a user's consent.
@@ -151,15 +155,8 @@ impl Env {
 
     /// The client after a restart: the same journal, vault and key.
     pub fn restart(&mut self) -> Result<(), Error> {
-        self.org = open(
-            &self.sim,
-            &self.grant,
-            &self.book,
-            &self.safe,
-            &self.key,
-            self.rules,
-            self.tweak,
-        )?;
+        let gate = gate(self.rules, &self.book, &self.ahead);
+        self.org = open(&self.sim, &self.grant, gate, &self.safe, &self.key, self.tweak)?;
         Ok(())
     }
 
@@ -202,16 +199,20 @@ pub fn browser() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
+fn gate(rules: Rules, book: &Arc<Book>, ahead: &Arc<AtomicU64>) -> Gate {
+    let ahead = ahead.clone();
+    let clock = move || Stamp::now().plus(Duration::from_secs(ahead.load(Ordering::SeqCst)));
+    Gate::with_clock(rules, book.clone(), clock).unwrap()
+}
+
 fn open(
     sim: &Sim,
     grant: &Grant,
-    book: &Arc<Book>,
+    gate: Gate,
     safe: &Arc<Safe>,
     key: &SealKey,
-    rules: Rules,
     tweak: fn(&mut OrgSettings),
 ) -> Result<Org, Error> {
-    let gate = Gate::new(rules, book.clone()).unwrap();
     let client_id = sim.config().client_id.clone();
     let connection = ConnectionSettings { name: name(), client_id, grant: grant.clone() };
     let mut settings = OrgSettings::new(sim.url(), vec![connection]);
