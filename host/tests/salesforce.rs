@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use env::{Env, SIZE, browser, code, config, name, selection, who};
 use futures::future::join_all;
-use kilofold::model::{ConnectionName, Purpose, Stamp};
+use kilofold::model::{ConnectionName, Position, Purpose, Scan, Stamp, Window};
 use kilofold::quota::{LimitKind, Rules, Share};
-use kilofold::salesforce::{ConnectionState, Error, Grant, Redirect, soql};
+use kilofold::salesforce::{ConnectionState, Error, Grant, Page, Redirect, soql};
 use org_sim::{FaultKind, RequestClass, SimConfig};
 
 async fn usual() -> Env {
@@ -460,4 +460,37 @@ async fn the_sixth_approval_is_refused_unless_asked_for() {
     let healthy =
         env.org.connections().iter().filter(|c| c.state == ConnectionState::Healthy).count();
     assert_eq!(healthy, 5);
+}
+
+#[tokio::test]
+async fn a_window_goes_on_right_behind_a_position() {
+    let env = usual().await;
+    let to = env.org.server_time(&who()).await.unwrap();
+    for scan in [Scan::ById, Scan::ByStamp] {
+        let mut query = soql::Query {
+            object: "Contact".to_owned(),
+            fields: vec!["LastName".to_owned()],
+            stamp: Some("SystemModstamp".to_owned()),
+            has_deleted: true,
+            filter: Some(format!("Id != null OR LastName = {}", soql::quote("O'Ne\\il\n)"))),
+            window: Some(Window { scan, from: None, to, at: None }),
+            limit: None,
+        };
+        let ask = async |query: &soql::Query| {
+            let text = query.text().unwrap();
+            env.org.query(&who(), &text, true, &selection(), 1000).await.unwrap()
+        };
+        let first = ask(&query).await;
+        let second = env.next(&first).await.unwrap();
+        assert_eq!(first.total, SIZE as u64);
+        assert_eq!(env.org.count(&who(), &query.count_text().unwrap()).await.unwrap(), SIZE as u64);
+        let last = *first.batch.records.last().unwrap();
+        let at = Some(Position { stamp: last.stamp, id: last.id });
+        query.window = Some(Window { scan, from: Some(Stamp(0)), to, at });
+        let behind = ask(&query).await;
+        assert_eq!((behind.total, behind.batch.len()), (SIZE as u64 - 1000, 1000));
+        let ids =
+            |page: &Page| page.batch.records.iter().map(|record| record.id).collect::<Vec<_>>();
+        assert_eq!(ids(&behind), ids(&second));
+    }
 }
