@@ -1,5 +1,5 @@
 //! kilofold pulls Salesforce objects into an embedded store through mapping plugins.
 
 pub mod model;
-pub mod sync;
 pub mod plugin;
+pub mod sync;

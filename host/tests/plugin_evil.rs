@@ -18,7 +18,7 @@ fn records(count: usize, marked: &[usize]) -> String {
 }
 
 fn harm(bench: &Bench, mode: &str, records: &str) -> String {
-    let mut text = match bench.settings(json!({ "mode": mode })) {
+    let text = match bench.settings(json!({ "mode": mode })) {
         Err(problems) => format!("settings: {}", problems.join("; ")),
         Ok(settings) => match bench.map_batch(&settings, &batch(records, &FIELDS)) {
             Ok(Mapped { outcomes, logs, logs_dropped, traps, .. }) => {
@@ -26,29 +26,44 @@ fn harm(bench: &Bench, mode: &str, records: &str) -> String {
                 for line in logs.iter().take(2) {
                     text += &format!("log {:?}: {}\n", line.level, line.message);
                 }
-                text + &format!("traps {traps}, log lines {} and {logs_dropped} dropped", logs.len())
+                text + &format!(
+                    "traps {traps}, log lines {} and {logs_dropped} dropped",
+                    logs.len()
+                )
             }
             Err(error) => {
                 assert!(error.explanation().is_some(), "{}", error.code());
-                // The digest changes with the plugin.
-                let digest = bench.plugin.note().digest;
-                format!("{}: {error}", error.code()).replace(&digest[..12], "DIGEST")
+                format!("{}: {error}", error.code())
             }
         },
     };
     let good = bench.map_fields(json!({}), &self::records(2, &[]), &FIELDS).unwrap();
     assert_eq!((good.traps, good.outcomes.len()), (0, 2));
     assert!(good.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Mapped(_))));
-    text.insert_str(0, &format!("== {mode}\n"));
-    text
+    // The digest changes with the plugin.
+    let digest = &bench.plugin.note().digest[..12];
+    format!("== {mode}\n{}", text.replace(digest, "DIGEST"))
 }
 
 #[test]
 fn harm_to_every_record_stops_the_run() {
     let bench = Bench::evil(Limits { traps: 2, ..Limits::default() });
     let modes = [
-        "refuse-settings", "memory", "memory-grow", "stack", "panic", "panic-huge", "abort", "exit", "last-words",
-        "log-huge", "lookup-flood", "result-huge", "result-many-rows", "result-many-cells", "result-amplified",
+        "refuse-settings",
+        "memory",
+        "memory-grow",
+        "stack",
+        "panic",
+        "panic-huge",
+        "abort",
+        "exit",
+        "last-words",
+        "log-huge",
+        "lookup-flood",
+        "result-huge",
+        "result-many-rows",
+        "result-many-cells",
+        "result-amplified",
     ];
     let shown = modes.map(|mode| harm(&bench, mode, &records(4, &[])));
     insta::assert_snapshot!(shown.join("\n"), @"");
@@ -57,7 +72,8 @@ fn harm_to_every_record_stops_the_run() {
 #[test]
 fn endless_loops_are_stopped() {
     let bench = Bench::evil(Limits { traps: 1, base_ms: 30, start_ms: 200, ..Limits::default() });
-    let shown = ["spin", "spin-copy", "spin-configure"].map(|mode| harm(&bench, mode, &records(2, &[])));
+    let shown =
+        ["spin", "spin-copy", "spin-configure"].map(|mode| harm(&bench, mode, &records(2, &[])));
     insta::assert_snapshot!(shown.join("\n"), @"");
 }
 
@@ -79,7 +95,9 @@ fn one_record_in_a_thousand_costs_one_record() {
         for (i, outcome) in mapped.outcomes.iter().enumerate() {
             match outcome {
                 Outcome::Failed(_) => assert_eq!(i, 617, "{mode}"),
-                Outcome::Mapped(outputs) => assert!(outputs[0].body.contains(&format!("Ann {i}\""))),
+                Outcome::Mapped(outputs) => {
+                    assert!(outputs[0].body.contains(&format!("Ann {i}\"")))
+                }
                 Outcome::Skipped(_) => panic!("{mode}: {i} is skipped"),
             }
         }
@@ -99,9 +117,27 @@ fn a_record_that_hangs_costs_one_record() {
 fn lies_never_reach_the_store() {
     let bench = Bench::evil(Limits::default());
     let modes = [
-        "bad-index", "bad-order", "bad-repeat", "bad-mixed", "bad-kind", "bad-cell-count", "bad-cells-missing",
-        "bad-cells-extra", "bad-cell-bounds", "bad-batch-bounds", "bad-cell-type", "bad-utf8", "bad-char-boundary",
-        "bad-number", "bad-json", "empty-key", "null-key", "number-key", "huge-key", "same-key", "missing-records",
+        "bad-index",
+        "bad-order",
+        "bad-repeat",
+        "bad-mixed",
+        "bad-kind",
+        "bad-cell-count",
+        "bad-cells-missing",
+        "bad-cells-extra",
+        "bad-cell-bounds",
+        "bad-batch-bounds",
+        "bad-cell-type",
+        "bad-utf8",
+        "bad-char-boundary",
+        "bad-number",
+        "bad-json",
+        "empty-key",
+        "null-key",
+        "number-key",
+        "huge-key",
+        "same-key",
+        "missing-records",
         "no-records",
     ];
     let shown = modes.map(|mode| harm(&bench, mode, &records(2, &[])));

@@ -16,7 +16,11 @@ const CONTACTS: &str = r#"[
 fn contacts_become_persons() {
     let bench = Bench::stock("contact-to-person");
     let mapped = bench.map(json!({}), CONTACTS).unwrap();
-    insta::assert_snapshot!(shown(&mapped.outcomes), @"");
+    insta::assert_snapshot!(shown(&mapped.outcomes), @r#"
+    person 0034C00000VaYfKQAV: {"name":"Zoë 🚀 O\"Neil\nJr","first_name":"Zoë 🚀","last_name":"O\"Neil\nJr","salutation":null,"email":"zoe@example.org","phone":null,"title":null,"department":null,"account_id":null,"account_name":"Söhne","owner_id":null,"street":null,"city":null,"state":null,"postal_code":null,"country":null,"birthdate":null,"source":null,"may_email":true,"may_call":false,"created_at":"2022-02-15T06:21:19Z","updated_at":"2022-02-15T06:21:19Z"}
+    skipped: no e-mail address
+    failed email.invalid Email: "see notes" is not an e-mail address
+    "#);
     assert_eq!(mapped.traps, 0);
     assert!(mapped.peak_memory > 1 << 20);
 }
@@ -62,6 +66,7 @@ fn sample(name: &str) -> Value {
         }
         _ if own.starts_with("Is") || own.starts_with("Has") || own == "DoNotCall" => json!(false),
         "Amount" | "AnnualRevenue" | "Probability" | "ExpectedRevenue" => json!(10.5),
+        _ if own.ends_with("Latitude") || own.ends_with("Longitude") => json!(48.5),
         "NumberOfEmployees" | "DurationInMinutes" | "FiscalYear" | "CallDurationInSeconds" => {
             json!(10)
         }
@@ -76,17 +81,24 @@ fn passthrough_takes_the_fields_of_the_batch() {
     let fields =
         ["Id", "N__c", "Big__c", "Ok__c", "Where__c", "Text__c", "None__c", "Account.Name"];
     let mapped = bench.map_fields(json!({"kind": "object"}), records, &fields).unwrap();
-    insta::assert_snapshot!(shown(&mapped.outcomes), @"");
+    insta::assert_snapshot!(shown(&mapped.outcomes), @r#"
+    object 0034C00000VaYfKQAV: {"Id":"0034C00000VaYfKQAV","N__c":10046.0,"Big__c":12345678901234567890,"Ok__c":true,"Where__c":{"city":"Ü \"q\"","lat":null},"Text__c":"a\tb","None__c":null,"Account.Name":"Acme"}
+    "#);
 }
 
 #[test]
 fn settings_are_checked_by_host_and_plugin() {
     let passthrough = Bench::stock("passthrough");
     let problems = passthrough.settings(json!({"kind": "animal", "size": 3})).unwrap_err();
-    insta::assert_snapshot!(problems.join("\n"), @"");
+    insta::assert_snapshot!(problems.join("\n"), @r#"
+    'size' is no setting of this plugin; it takes kind
+    'kind' must be one of record, person, event, object, relationship
+    "#);
     let evil = Bench::evil(Limits::default());
     let problems = evil.settings(json!({"mode": "refuse-settings"})).unwrap_err();
-    insta::assert_snapshot!(problems.join("\n"), @"");
+    insta::assert_snapshot!(problems.join("\n"), @r#"
+    'mode' not this one�[2J<script>
+    "#);
 }
 
 #[test]
@@ -112,7 +124,7 @@ fn an_empty_batch_is_no_call() {
 #[test]
 fn loading_refuses_what_is_no_plugin() {
     let engine = engine(Limits { component_bytes: 1 << 20, ..Limits::default() });
-    let compiled = wasmtime::Engine::default().precompile_module(b"\0asm\x01\0\0\0").unwrap();
+    let compiled = machine_code();
     let about = "kilofold:mapping/about@1.0.0";
     let sources = [
         Source::Stock("contact".into()),
@@ -143,7 +155,35 @@ fn loading_refuses_what_is_no_plugin() {
         });
         format!("{}: {text}", error.code())
     });
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    plugin.unknown: there is no stock plugin 'contact'; there are account-to-object, contact-to-person, lead-to-person, opportunity-to-object, passthrough, task-to-event
+    plugin.unreadable: plugin /no/such/plugin.wasm cannot be read: No such file or directory (os error 2)
+    plugin.not_component: plugin text (1796f1a3cb62) is not a WebAssembly component
+    plugin.core_module: plugin core (93a44bbb96c7) is a core WebAssembly module, not a component
+    plugin.precompiled_refused: plugin machine code (DIGEST) is compiled machine code, which is never taken from users
+    plugin.component_too_large: plugin big has 1048577 bytes, and 1048576 are allowed
+    plugin.compile: plugin cut (f1e275e0a4fb) does not compile: failed to parse WebAssembly module: unexpected end-of-file (at offset 0xf)
+    plugin.import_denied: plugin files (ded64b45c1e7) asks for wasi:filesystem/types@0.2.6, which plugins are not given
+    plugin.import_denied: plugin sockets (5e1efde27b15) asks for wasi:sockets/tcp@0.2.0, which plugins are not given
+    plugin.import_denied: plugin web (8cf070477560) asks for wasi:http/outgoing-handler@0.2.0, which plugins are not given
+    plugin.api_version: plugin next wasi (d26fa18fa6d2) was built for wasi:cli/environment 0.3.0, and this kilofold serves WASI 0.2
+    plugin.import_denied: plugin own (79dfaa1e87a3) asks for acme:db/sql, which plugins are not given
+    plugin.api_version: plugin next (afd37c6513b3) was built for kilofold:mapping/host 2.0.0, and this kilofold serves kilofold:mapping 1.0
+    plugin.api_version: plugin next too (4ca5200dd266) was built for kilofold:mapping/table 2.1.0, and this kilofold serves kilofold:mapping 1.0
+    plugin.no_mapper: plugin empty (1ec6336b09de) is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about
+    plugin.no_mapper: plugin half (b1a1f8aa1ccc) is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about
+    plugin.api_mismatch: plugin hollow (420384f5887d) does not fit the contract: instance export `kilofold:mapping/about@1.0.0` does not have export `describe`
+    "#);
+}
+
+/// A compiled plugin, as the cache keeps it behind 32 bytes of its own.
+fn machine_code() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("compiled");
+    let engine = Engine::new(Some(&path), plugin_support::patient()).unwrap();
+    engine.load(&Source::Stock("passthrough".into())).unwrap();
+    let entry = std::fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();
+    std::fs::read(entry).unwrap().split_off(32)
 }
 
 #[test]
@@ -151,7 +191,9 @@ fn a_plugin_that_cannot_start_within_its_memory_is_refused() {
     let engine = engine(Limits { memory_bytes: 1 << 20, ..Limits::default() });
     let error = engine.load(&Source::Stock("contact-to-person".into())).unwrap_err();
     assert_eq!(error.code(), "plugin.memory_start");
-    assert!(error.to_string().ends_with("wants more memory to start than the 1 MiB that it may have"));
+    assert!(
+        error.to_string().ends_with("wants more memory to start than the 1 MiB that it may have")
+    );
 }
 
 #[test]

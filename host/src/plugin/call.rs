@@ -175,9 +175,9 @@ impl Inner {
             Instance::Table(it) => {
                 it.kilofold_mapping_about().call_configure(&mut *store, settings.json())
             }
-            Instance::Json(it) => it
-                .kilofold_mapping_about()
-                .call_configure(&mut *store, settings.json()),
+            Instance::Json(it) => {
+                it.kilofold_mapping_about().call_configure(&mut *store, settings.json())
+            }
         };
         match taken {
             Ok(Ok(())) => Ok(instance),
@@ -248,8 +248,8 @@ impl Inner {
         };
         let read = match instance {
             Instance::Table(instance) => {
-                let encoded = v1::encode_table(batching.batch, batching.columns, slice)
-                    .map_err(unfit)?;
+                let encoded =
+                    v1::encode_table(batching.batch, batching.columns, slice).map_err(unfit)?;
                 set_deadline(store, deadline);
                 let answer = instance
                     .kilofold_mapping_table()
@@ -356,7 +356,8 @@ impl Plugin {
         let _slot = inner.engine.slots.take();
         let patience = Duration::from_millis(limits.isolation_ms);
         let mut plan = Plan::new(batch.len(), limits.traps, patience);
-        let none = || Outcome::Failed(Fault::Invalid(String::from("it gave no answer")).rejection());
+        let none =
+            || Outcome::Failed(Fault::Invalid(String::from("it gave no answer")).rejection());
         let mut outcomes: Vec<Outcome> = std::iter::repeat_with(none).take(batch.len()).collect();
         let mut traps = 0;
         while let Some(slice) = plan.next() {
@@ -484,5 +485,7 @@ fn set_deadline(store: &mut Store<State>, time: Duration) {
 }
 
 fn told_problem(problem: types::Problem) -> Problem {
-    Problem { setting: clean(&problem.setting, 64), message: clean(&problem.message, 300) }
+    let message = clean(&problem.message, 300);
+    let message = if message.is_empty() { String::from("is not accepted") } else { message };
+    Problem { setting: clean(&problem.setting, 64), message }
 }

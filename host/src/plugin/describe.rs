@@ -96,7 +96,9 @@ impl Description {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             let shown = clean(&name, 80);
-            return Err(format!("the name '{shown}' is not 1 to 64 letters, digits, '_', '-', '.'"));
+            return Err(format!(
+                "the name '{shown}' is not 1 to 64 letters, digits, '_', '-', '.'"
+            ));
         }
         let version = short("version", &told.version, 40)?;
         count("objects", told.objects.len(), 200)?;
@@ -119,8 +121,7 @@ impl Description {
         if told.outputs.is_empty() {
             return Err(String::from("it declares no kind of output"));
         }
-        let outputs =
-            told.outputs.into_iter().map(output_kind).collect::<Result<Vec<_>, _>>()?;
+        let outputs = told.outputs.into_iter().map(output_kind).collect::<Result<Vec<_>, _>>()?;
         once("kind of output", outputs.iter().map(|kind| kind.name.clone()))?;
         let settings = told.settings.into_iter().map(setting).collect::<Result<Vec<_>, _>>()?;
         once("setting", settings.iter().map(|setting| setting.name.clone()))?;
@@ -174,8 +175,9 @@ fn setting(told: types::Setting) -> Result<Setting, String> {
         kind,
     };
     if let Some(default) = &setting.default {
-        default_value(&setting.kind, default)
-            .map_err(|wanted| format!("the default of setting '{}' is no {wanted}", setting.name))?;
+        default_value(&setting.kind, default).map_err(|wanted| {
+            format!("the default of setting '{}' is no {wanted}", setting.name)
+        })?;
     }
     Ok(setting)
 }

@@ -77,8 +77,7 @@ impl Engine {
             return Ok(Plugin::new(inner));
         }
         let digest = loaded.digest.clone();
-        let component =
-            self.0.compiler.compile(&self.0.engine, loaded, &self.0.limits)?;
+        let component = self.0.compiler.compile(&self.0.engine, loaded, &self.0.limits)?;
         let inner = Arc::new(Inner::start(self, component, digest.clone())?);
         let mut map = locked(&self.0.loaded);
         map.retain(|_, plugin| plugin.strong_count() > 0);
@@ -102,7 +101,7 @@ impl Engine {
                 return Ok(());
             }
             let wants = format!("{interface} {version}");
-            return Err(Error::ApiVersion { subject: subject.clone(), wants, offers: v1::OFFERS });
+            return Err(Error::ApiVersion { subject: subject.clone(), wants, offers: "WASI 0.2" });
         }
         Err(Error::ImportDenied { subject: subject.clone(), import: super::text::clean(name, 120) })
     }

@@ -65,7 +65,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The component is too big.
-    #[error("{subject} has {}, and {} are allowed", size(*bytes), size(*most))]
+    #[error("{subject} has {bytes} bytes, and {most} are allowed")]
     ComponentTooLarge {
         /// The plugin.
         subject: Subject,
@@ -101,7 +101,9 @@ pub enum Error {
         reason: String,
     },
     /// Compiling takes too long.
-    #[error("{subject} was not compiled after {ms} ms; the compiler cannot be stopped and works on until it is done")]
+    #[error(
+        "{subject} was not compiled after {ms} ms; the compiler cannot be stopped and works on until it is done"
+    )]
     CompileTimeout {
         /// The plugin.
         subject: Subject,
@@ -109,7 +111,9 @@ pub enum Error {
         ms: u64,
     },
     /// Other plugins that take too long are still being compiled.
-    #[error("{subject} was not compiled: {running} plugins that took too long are still being compiled")]
+    #[error(
+        "{subject} was not compiled: {running} plugins that took too long are still being compiled"
+    )]
     CompileBusy {
         /// The plugin.
         subject: Subject,
@@ -117,7 +121,7 @@ pub enum Error {
         running: usize,
     },
     /// It was built for a contract that this host does not serve.
-    #[error("{subject} was built for {wants}, and this kilofold serves kilofold:mapping {offers}")]
+    #[error("{subject} was built for {wants}, and this kilofold serves {offers}")]
     ApiVersion {
         /// The plugin.
         subject: Subject,
@@ -127,7 +131,9 @@ pub enum Error {
         offers: &'static str,
     },
     /// It exports neither form of the contract.
-    #[error("{subject} is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about")]
+    #[error(
+        "{subject} is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about"
+    )]
     NoMapper {
         /// The plugin.
         subject: Subject,
@@ -199,7 +205,7 @@ pub enum Error {
         reason: String,
     },
     /// It broke on more records than is borne.
-    #[error("{subject} broke on {guilty} of {records} records, and {most} are borne; the last: {}", last.message)]
+    #[error("{subject} broke on {guilty} of {records} records, which is more than the limit of {most}; the last: {}", last.message)]
     TooManyTraps {
         /// The plugin.
         subject: Subject,

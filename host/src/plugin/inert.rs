@@ -279,9 +279,8 @@ fn cli(set: &mut Set<'_>, name: &str) -> wasmtime::Result<()> {
             set.func_wrap("exit", |_: Context<'_>, (_,): (Result<(), ()>,)| exit())?;
             set.func_wrap("exit-with-code", |_: Context<'_>, (_,): (u8,)| exit())
         }
-        "cli/stdin" => set.func_wrap("get-stdin", |_: Context<'_>, (): ()| {
-            Ok((Resource::<Input>::new_own(0),))
-        }),
+        "cli/stdin" => set
+            .func_wrap("get-stdin", |_: Context<'_>, (): ()| Ok((Resource::<Input>::new_own(0),))),
         "cli/stdout" => set.func_wrap("get-stdout", |_: Context<'_>, (): ()| {
             Ok((Resource::<Output>::new_own(STDOUT),))
         }),
@@ -295,9 +294,7 @@ fn cli(set: &mut Set<'_>, name: &str) -> wasmtime::Result<()> {
         }),
         _ => {
             let name = name.replace("cli/", "get-");
-            set.func_wrap(&name, |_: Context<'_>, (): ()| {
-                Ok((None::<Resource<TerminalOutput>>,))
-            })
+            set.func_wrap(&name, |_: Context<'_>, (): ()| Ok((None::<Resource<TerminalOutput>>,)))
         }
     }
 }

@@ -59,7 +59,8 @@ pub(super) fn check(
     for name in given.keys().filter(|name| declared.iter().all(|known| known.name != **name)) {
         let known: Vec<&str> = declared.iter().map(|setting| setting.name.as_str()).collect();
         let known = if known.is_empty() { String::from("none") } else { known.join(", ") };
-        problems.push(Problem::new(name, format!("is no setting of this plugin; it takes {known}")));
+        problems
+            .push(Problem::new(name, format!("is no setting of this plugin; it takes {known}")));
     }
     let mut taken = Map::new();
     for setting in declared {
@@ -155,6 +156,13 @@ mod tests {
         let given = r#"{"count":1.5,"colour":"green","token":["hunter2"],"on":"yes","sise":1}"#;
         let problems = super::tests::given(given).unwrap_err();
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        'sise' is no setting of this plugin; it takes prefix, count, colour, token, on
+        'prefix' is required
+        'count' must be a whole number
+        'colour' must be one of red, blue
+        'token' must be a text of at most 64 KiB
+        'on' must be true or false
+        "#);
     }
 }

@@ -226,11 +226,7 @@ impl host::Host for State {
         Ok(())
     }
 
-    fn lookup(
-        &mut self,
-        kind: String,
-        keys: Vec<String>,
-    ) -> wasmtime::Result<Vec<Option<String>>> {
+    fn lookup(&mut self, kind: String, keys: Vec<String>) -> wasmtime::Result<Vec<Option<String>>> {
         match &mut self.lookups {
             Some(lookups) => Ok(lookups.find(&kind, keys)?),
             None => Ok(vec![None; keys.len()]),

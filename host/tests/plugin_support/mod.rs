@@ -12,7 +12,13 @@ use serde_json::Value;
 
 /// Limits that no honest plugin meets, however busy the machine is.
 pub fn patient() -> Limits {
-    Limits { base_ms: 60_000, start_ms: 60_000, isolation_ms: 600_000, compile_ms: 600_000, ..Limits::default() }
+    Limits {
+        base_ms: 60_000,
+        start_ms: 60_000,
+        isolation_ms: 600_000,
+        compile_ms: 600_000,
+        ..Limits::default()
+    }
 }
 
 /// An engine without a cache. Time is taken from `patient` where the limits have their defaults.

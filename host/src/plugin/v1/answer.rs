@@ -99,7 +99,8 @@ impl Answer {
         match self.outcomes.get_mut(index) {
             Some(none @ None) => *none = Some(Outcome::Mapped(vec![output])),
             Some(Some(Outcome::Mapped(outputs))) => {
-                if outputs.iter().any(|other| other.key == output.key && other.kind == output.kind) {
+                if outputs.iter().any(|other| other.key == output.key && other.kind == output.kind)
+                {
                     broken = Some(format!("it has two outputs '{}' of one key", output.kind));
                 } else {
                     outputs.push(output);
