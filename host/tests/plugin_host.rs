@@ -98,6 +98,7 @@ fn settings_are_checked_by_host_and_plugin() {
     let problems = evil.settings(json!({"mode": "refuse-settings"})).unwrap_err();
     insta::assert_snapshot!(problems.join("\n"), @r#"
     'mode' not this one�[2J<script>
+    is not accepted
     "#);
 }
 
@@ -257,10 +258,15 @@ fn a_cache_that_others_can_use_is_refused() {
 
 #[test]
 fn compiling_is_bounded() {
-    let impatient = engine(Limits { compile_ms: 0, ..Limits::default() });
-    let error = impatient.load(&Source::Stock("contact-to-person".into())).unwrap_err();
-    assert_eq!(error.code(), "plugin.compile_timeout");
-    assert!(engine(Limits::default()).load(&Source::Stock("contact-to-person".into())).is_ok());
+    let impatient = engine(Limits { compile_ms: 50, ..Limits::default() });
+    let codes = [0_u8, 1, 2].map(|nonce| {
+        let bomb = plugin_support::compile_bomb(nonce);
+        let error = impatient.load(&Source::Bytes("bomb".into(), bomb)).unwrap_err();
+        assert_eq!(error.code(), "plugin.compile_timeout");
+        // The third is not even begun.
+        matches!(error, Error::CompileBusy { running: 2, .. })
+    });
+    assert_eq!(codes, [false, false, true]);
 }
 
 #[test]

@@ -171,3 +171,35 @@ pub fn component(imports: &[&str], exports: &[&str]) -> Vec<u8> {
     }
     bytes
 }
+
+/// A component with one function of so many additions that compiling it takes seconds. The nonce makes it another one.
+pub fn compile_bomb(nonce: u8) -> Vec<u8> {
+    fn section(id: u8, body: &[u8]) -> Vec<u8> {
+        [&[id], leb(body.len()).as_slice(), body].concat()
+    }
+    fn leb(mut value: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let low = u8::try_from(value & 127).unwrap();
+            value >>= 7;
+            bytes.push(if value == 0 { low } else { low | 128 });
+            if value == 0 {
+                return bytes;
+            }
+        }
+    }
+    // (func (param i32) (result i32) local.get 0, then `local.get 0, i32.const nonce, i32.xor, i32.add` many times)
+    let mut code = vec![0, 0x20, 0];
+    for _ in 0..200_000 {
+        code.extend([0x20, 0, 0x41, nonce, 0x73, 0x6a]);
+    }
+    code.push(0x0b);
+    let function = [leb(code.len()), code].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 1, 0x7f, 1, 0x7f]),
+        section(3, &[1, 0]),
+        section(10, &[vec![1], function].concat()),
+    ];
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
