@@ -116,6 +116,32 @@ fn a_field_that_was_not_fetched_is_named() {
 }
 
 #[test]
+fn the_json_form_has_the_same_outcomes() {
+    let source = Source::File(env!("KILOFOLD_JSON_PLUGIN").into());
+    let mut bench = Bench::new(engine(Limits::default()), source);
+    bench.store("echo", "b", r#"{"stored":"yes"}"#);
+    assert_eq!(bench.plugin.note().api, "kilofold:mapping/json@1.0.0");
+    let names = ["a\\\"\\u00e9", "skip", "fail", "panic", "lie", "b"];
+    let records: Vec<String> = names
+        .iter()
+        .map(|name| {
+            format!(r#"{{"Id":"0034C00000VaYfKQAV","Name":"{name}","N":1.50,"J":{{"x":[null]}}}}"#)
+        })
+        .collect();
+    let records = format!("[{}]", records.join(","));
+    let mapped = bench.map_fields(json!({}), &records, &["Name", "N", "J", "Id"]).unwrap();
+    assert_eq!(mapped.traps, 1);
+    insta::assert_snapshot!(shown(&mapped.outcomes), @r#"
+    echo a"é: {"object":"Contact","values":["a\"é",1.5,{"x":[null]},"0034C00000VaYfKQAV"],"known":null}
+    skipped: told to
+    failed told.to Name: m
+    failed plugin.panic -: the plugin panicked: thread '<unnamed>' (1) panicked at plugins/json-echo/src/lib.rs:61:24: told to
+    failed plugin.invalid_output -: the plugin's answer is not valid: it has an output of the undeclared kind 'lie'
+    echo b: {"object":"Contact","values":["b",1.5,{"x":[null]},"0034C00000VaYfKQAV"],"known":"{\"stored\":\"yes\"}"}
+    "#);
+}
+
+#[test]
 fn an_empty_batch_is_no_call() {
     let mapped = Bench::stock("contact-to-person").map(json!({}), "[]").unwrap();
     assert!(mapped.outcomes.is_empty());

@@ -65,6 +65,11 @@ impl Bench {
         Self::new(engine(limits), Source::File(env!("KILOFOLD_EVIL_PLUGIN").into()))
     }
 
+    /// Puts a body where the plugin can look it up.
+    pub fn store(&mut self, kind: &str, key: &str, body: &str) {
+        self.outputs.0.insert((kind.to_owned(), key.to_owned()), body.to_owned());
+    }
+
     pub fn settings(&self, settings: Value) -> Result<Settings, Vec<String>> {
         let Value::Object(settings) = settings else { panic!("settings are an object") };
         self.plugin
