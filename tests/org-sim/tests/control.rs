@@ -162,33 +162,12 @@ async fn the_program_tells_how_to_connect_and_ends_when_told() {
         ("client_secret", text("client_secret")),
     ];
     let token = format!("{}/services/oauth2/token", text("url"));
-    let tokens: Value = env
-        .http
-        .post(token)
-        .form(&form)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let query = format!(
-        "{}/services/data/v62.0/query?q=SELECT+COUNT()+FROM+Contact",
-        text("url")
-    );
-    let request = env
-        .http
-        .get(query)
-        .bearer_auth(tokens["access_token"].as_str().unwrap());
-    assert_eq!(
-        request.send().await.unwrap().json::<Value>().await.unwrap()["totalSize"],
-        1_000
-    );
-    env.http
-        .post(format!("{}shutdown", text("control")))
-        .send()
-        .await
-        .unwrap();
+    let tokens: Value =
+        env.http.post(token).form(&form).send().await.unwrap().json().await.unwrap();
+    let query = format!("{}/services/data/v62.0/query?q=SELECT+COUNT()+FROM+Contact", text("url"));
+    let request = env.http.get(query).bearer_auth(tokens["access_token"].as_str().unwrap());
+    assert_eq!(request.send().await.unwrap().json::<Value>().await.unwrap()["totalSize"], 1_000);
+    env.http.post(format!("{}shutdown", text("control"))).send().await.unwrap();
     assert!(program.wait().await.unwrap().success());
 }
 

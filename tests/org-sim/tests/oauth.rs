@@ -13,11 +13,7 @@ use serde_json::{Value, json};
 const SOQL: &str = "SELECT Id FROM Account LIMIT 1";
 
 fn error(answer: &(u16, Value)) -> (u16, &str, &str) {
-    (
-        answer.0,
-        answer.1["error"].as_str().unwrap(),
-        answer.1["error_description"].as_str().unwrap(),
-    )
+    (answer.0, answer.1["error"].as_str().unwrap(), answer.1["error_description"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -37,18 +33,12 @@ async fn code_grant_with_pkce() {
     ];
     let answer = env.post_token(&[&form[..], &env.app()].concat()).await;
     assert_eq!(answer.status(), 200);
-    assert_eq!(
-        header(&answer, "content-type"),
-        Some("application/json;charset=UTF-8")
-    );
+    assert_eq!(header(&answer, "content-type"), Some("application/json;charset=UTF-8"));
     assert_eq!(
         header(&answer, "cache-control"),
         Some("no-cache,must-revalidate,max-age=0,no-store,private")
     );
-    assert_eq!(
-        header(&answer, "expires"),
-        Some("Thu, 01 Jan 1970 00:00:00 GMT")
-    );
+    assert_eq!(header(&answer, "expires"), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
     assert!(header(&answer, "sforce-limit-info").is_none());
     let body: Value = answer.json().await.unwrap();
     assert_eq!(
@@ -68,24 +58,11 @@ async fn code_grant_with_pkce() {
     assert_eq!(body["instance_url"], env.sim.url());
     assert_eq!(body["signature"].as_str().unwrap().len(), 44);
     let org = env.sim.org().read().unwrap().org_id().to_owned();
-    assert!(
-        body["access_token"]
-            .as_str()
-            .unwrap()
-            .starts_with(&format!("{}!", &org[..15]))
-    );
-    assert!(
-        body["id"]
-            .as_str()
-            .unwrap()
-            .contains(&format!("/id/{org}/005"))
-    );
+    assert!(body["access_token"].as_str().unwrap().starts_with(&format!("{}!", &org[..15])));
+    assert!(body["id"].as_str().unwrap().contains(&format!("/id/{org}/005")));
 
     let answer = env
-        .get_with(
-            "/services/data/v62.0/query",
-            body["access_token"].as_str().unwrap(),
-        )
+        .get_with("/services/data/v62.0/query", body["access_token"].as_str().unwrap())
         .query(&[("q", SOQL)])
         .send()
         .await
@@ -105,11 +82,7 @@ async fn a_code_is_bound_to_verifier_redirect_client_and_time() {
         error(&env.exchange(&code, "another").await),
         (400, "invalid_grant", "invalid code verifier")
     );
-    assert_eq!(
-        env.exchange(&code, VERIFIER).await.0,
-        400,
-        "a failed exchange uses the code up"
-    );
+    assert_eq!(env.exchange(&code, VERIFIER).await.0, 400, "a failed exchange uses the code up");
 
     let code = env.code().await;
     let elsewhere = env
@@ -124,53 +97,30 @@ async fn a_code_is_bound_to_verifier_redirect_client_and_time() {
 
     let code = env.code().await;
     env.sim.advance_clock(Duration::from_secs(901));
-    assert_eq!(
-        error(&env.exchange(&code, VERIFIER).await).2,
-        "expired authorization code"
-    );
+    assert_eq!(error(&env.exchange(&code, VERIFIER).await).2, "expired authorization code");
 
     let code = env.code().await;
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", code.as_str()),
-        ("redirect_uri", CALLBACK),
-    ];
+    let form =
+        [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK)];
     let wrong: [&[(&str, &str)]; 3] = [
         &[("client_id", "unknown")],
         &[("client_id", &env.sim.config().client_id)],
-        &[
-            ("client_id", &env.sim.config().client_id),
-            ("client_secret", "wrong"),
-        ],
+        &[("client_id", &env.sim.config().client_id), ("client_secret", "wrong")],
     ];
     for (app, expected) in
-        wrong
-            .into_iter()
-            .zip(["invalid_client_id", "invalid_client", "invalid_client"])
+        wrong.into_iter().zip(["invalid_client_id", "invalid_client", "invalid_client"])
     {
-        let body: Value = env
-            .post_token(&[&form[..], app].concat())
-            .await
-            .json()
-            .await
-            .unwrap();
+        let body: Value = env.post_token(&[&form[..], app].concat()).await.json().await.unwrap();
         assert_eq!(body["error"], expected);
     }
 }
 
 #[tokio::test]
 async fn authorize_refuses_what_salesforce_refuses() {
-    let env = Env::start(SimConfig {
-        require_pkce: true,
-        ..config()
-    })
-    .await;
+    let env = Env::start(SimConfig { require_pkce: true, ..config() }).await;
     for (change, text) in [
         (("client_id", "unknown"), "invalid_client_id"),
-        (
-            ("redirect_uri", "https://example.com/cb"),
-            "redirect_uri_mismatch",
-        ),
+        (("redirect_uri", "https://example.com/cb"), "redirect_uri_mismatch"),
     ] {
         let answer = env.authorize(&[change]).await;
         assert_eq!(answer.status(), 400);
@@ -196,49 +146,24 @@ async fn the_user_allows_or_denies_on_the_consent_page() {
     })
     .await;
     for (decision, expected) in [("deny", "error"), ("allow", "code")] {
-        let page = env
-            .authorize(&[("login_hint", "second@kilofold.example")])
-            .await;
+        let page = env.authorize(&[("login_hint", "second@kilofold.example")]).await;
         assert_eq!(page.status(), 200);
         let html = page.text().await.unwrap();
-        assert!(
-            html.contains("<option selected>second@kilofold.example</option>"),
-            "{html}"
-        );
-        let request = html
-            .split("name=\"request\" value=\"")
-            .nth(1)
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap();
-        let form = [
-            ("request", request),
-            ("user", "second@kilofold.example"),
-            ("decision", decision),
-        ];
-        let post = || {
-            env.http
-                .post(env.url("/services/oauth2/authorize"))
-                .form(&form)
-                .send()
-        };
+        assert!(html.contains("<option selected>second@kilofold.example</option>"), "{html}");
+        let request =
+            html.split("name=\"request\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        let form =
+            [("request", request), ("user", "second@kilofold.example"), ("decision", decision)];
+        let post = || env.http.post(env.url("/services/oauth2/authorize")).form(&form).send();
         let answer = post().await.unwrap();
         assert_eq!(answer.status(), 302);
         let value = param(&answer, expected).unwrap();
         assert_eq!(param(&answer, "state").as_deref(), Some("st&te"));
-        assert_eq!(
-            post().await.unwrap().status(),
-            400,
-            "a page is answered once"
-        );
+        assert_eq!(post().await.unwrap().status(), 400, "a page is answered once");
         if decision == "allow" {
             let (_, tokens) = env.exchange(&value, VERIFIER).await;
             let user: Value = env
-                .get_with(
-                    "/services/oauth2/userinfo",
-                    tokens["access_token"].as_str().unwrap(),
-                )
+                .get_with("/services/oauth2/userinfo", tokens["access_token"].as_str().unwrap())
                 .send()
                 .await
                 .unwrap()
@@ -267,19 +192,13 @@ async fn a_token_without_the_api_scope_cannot_read_data() {
     let code = param(&env.authorize(&[("scope", "id")]).await, "code").unwrap();
     let (_, body) = env.exchange(&code, VERIFIER).await;
     let answer = env
-        .get_with(
-            "/services/data/v62.0/limits",
-            body["access_token"].as_str().unwrap(),
-        )
+        .get_with("/services/data/v62.0/limits", body["access_token"].as_str().unwrap())
         .send()
         .await
         .unwrap();
     assert_eq!(answer.status(), 401);
     let body: Value = answer.json().await.unwrap();
-    assert_eq!(
-        body[0]["message"],
-        "This session is not valid for use with the REST API"
-    );
+    assert_eq!(body[0]["message"], "This session is not valid for use with the REST API");
 }
 
 #[tokio::test]
@@ -297,10 +216,7 @@ async fn client_credentials_from_body_or_basic_repeat_the_valid_token() {
         .send()
         .await
         .unwrap();
-    assert_eq!(
-        basic.json::<Value>().await.unwrap()["access_token"],
-        env.token.as_str()
-    );
+    assert_eq!(basic.json::<Value>().await.unwrap()["access_token"], env.token.as_str());
     let wrong = env
         .post_token(&[
             ("grant_type", "client_credentials"),
@@ -345,49 +261,24 @@ async fn jwt_bearer_checks_signature_audience_user_and_time() {
         let key = EncodingKey::from_rsa_pem(key.as_bytes()).unwrap();
         let assertion =
             jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap();
-        let answer = env
-            .post_token(&[("grant_type", JWT_GRANT), ("assertion", &assertion)])
-            .await;
-        (
-            answer.status().as_u16(),
-            answer.json::<Value>().await.unwrap(),
-        )
+        let answer = env.post_token(&[("grant_type", JWT_GRANT), ("assertion", &assertion)]).await;
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
     let (status, body) = ask(good, claims(json!({}))).await;
     assert_eq!(status, 200, "{body}");
     assert!(body.get("refresh_token").is_none());
     let path = "/services/data/v62.0/limits";
     assert_eq!(
-        env.get_with(path, body["access_token"].as_str().unwrap())
-            .send()
-            .await
-            .unwrap()
-            .status(),
+        env.get_with(path, body["access_token"].as_str().unwrap()).send().await.unwrap().status(),
         200
     );
-    assert_eq!(
-        ask(
-            good,
-            claims(json!({"exp": now - 179, "aud": env.sim.url()}))
-        )
-        .await
-        .0,
-        200
-    );
+    assert_eq!(ask(good, claims(json!({"exp": now - 179, "aud": env.sim.url()}))).await.0, 200);
 
     for (key, changes, expected) in [
         (forged, json!({}), "invalid assertion"),
-        (
-            good,
-            json!({"aud": "https://example.com"}),
-            "audience is invalid",
-        ),
+        (good, json!({"aud": "https://example.com"}), "audience is invalid"),
         (good, json!({"exp": now - 181}), "assertion is expired"),
-        (
-            good,
-            json!({"sub": "nobody@example.com"}),
-            "user hasn't approved this consumer",
-        ),
+        (good, json!({"sub": "nobody@example.com"}), "user hasn't approved this consumer"),
         (good, json!({"iss": "another"}), "client identifier invalid"),
     ] {
         assert_eq!(error(&ask(key, claims(changes)).await).2, expected);

@@ -216,15 +216,10 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let org = Org::new(1, &Sizes(vec![("Contact".into(), 3)]), now);
         let set = org.query("SELECT Id FROM Contact", false, now).unwrap();
-        let found = Arc::new(Found {
-            serial: 1,
-            set,
-            text: String::new(),
-        });
+        let found = Arc::new(Found { serial: 1, set, text: String::new() });
         let mut cursors = Cursors::default();
-        let names: Vec<String> = (0..CURSORS)
-            .map(|_| cursors.open(Arc::clone(&found), now))
-            .collect();
+        let names: Vec<String> =
+            (0..CURSORS).map(|_| cursors.open(Arc::clone(&found), now)).collect();
         assert!(cursors.get(&names[0], now).is_some());
         cursors.open(Arc::clone(&found), now);
         assert_eq!((cursors.len(), cursors.rows), (CURSORS, CURSORS * 4));

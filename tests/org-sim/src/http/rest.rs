@@ -70,19 +70,15 @@ fn data(
     hits: &[FaultKind],
     refusal: Option<Refusal>,
 ) -> Answer {
-    if let Some(FaultKind::Unauthorized { expire }) = hits
-        .iter()
-        .find(|hit| matches!(hit, FaultKind::Unauthorized { .. }))
+    if let Some(FaultKind::Unauthorized { expire }) =
+        hits.iter().find(|hit| matches!(hit, FaultKind::Unauthorized { .. }))
         && *expire
         && let Some(token) = ask.access_token()
     {
         lock(&state.auth).expire(token);
     }
     let refusal = match refusal {
-        Some(Refusal {
-            counted: false,
-            mut answer,
-        }) => {
+        Some(Refusal { counted: false, mut answer }) => {
             if answer.status == StatusCode::FORBIDDEN
                 && let Some(value) = effects::limit_header(state, hits)
             {
@@ -117,11 +113,7 @@ fn data(
 fn session(state: &State, ask: &Ask) -> Result<Session, Box<Answer>> {
     let Some(token) = ask.access_token() else {
         return Err(Box::new(if ask.header("authorization").is_some() {
-            Answer::error(
-                StatusCode::UNAUTHORIZED,
-                "INVALID_AUTH_HEADER",
-                "INVALID_HEADER_TYPE",
-            )
+            Answer::error(StatusCode::UNAUTHORIZED, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE")
         } else {
             Answer::session_invalid()
         }));
@@ -208,10 +200,7 @@ fn resources(state: &State, version: &str, user: &str) -> Value {
     for name in ["sobjects", "query", "queryAll", "composite", "limits"] {
         map.insert(name.to_owned(), Value::String(format!("{base}/{name}")));
     }
-    map.insert(
-        "identity".to_owned(),
-        Value::String(oauth_user::identity_url(state, user)),
-    );
+    map.insert("identity".to_owned(), Value::String(oauth_user::identity_url(state, user)));
     Value::Object(map)
 }
 
@@ -247,9 +236,7 @@ fn conditional(ask: &Ask, body: &Value, modified: Timestamp) -> Answer {
     } else {
         Answer::json_text(text.into_bytes())
     };
-    answer
-        .with(header::LAST_MODIFIED, &http_date(modified))
-        .with(header::ETAG, &tag)
+    answer.with(header::LAST_MODIFIED, &http_date(modified)).with(header::ETAG, &tag)
 }
 
 fn replication(state: &State, ask: &Ask, object: &str, deleted: bool) -> Answer {
@@ -261,11 +248,8 @@ fn replication(state: &State, ask: &Ask, object: &str, deleted: bool) -> Answer 
         );
     };
     let org = read(&state.org);
-    let found = if deleted {
-        org.deleted(object, start, end)
-    } else {
-        org.updated(object, start, end)
-    };
+    let found =
+        if deleted { org.deleted(object, start, end) } else { org.updated(object, start, end) };
     found.map_or_else(Answer::from, |body| Answer::ok(&body))
 }
 

@@ -21,14 +21,8 @@ use crate::faults::FaultKind;
 use crate::state::State;
 
 const USUAL: [(&str, &str); 8] = [
-    (
-        "cache-control",
-        "no-cache,must-revalidate,max-age=0,no-store,private",
-    ),
-    (
-        "strict-transport-security",
-        "max-age=63072000; includeSubDomains",
-    ),
+    ("cache-control", "no-cache,must-revalidate,max-age=0,no-store,private"),
+    ("strict-transport-security", "max-age=63072000; includeSubDomains"),
     ("x-content-type-options", "nosniff"),
     ("x-robots-tag", "none"),
     ("set-cookie", "CookieConsentPolicy=0:1; path=/"),
@@ -62,10 +56,9 @@ pub(crate) async fn send(
     let mut truncated = false;
     for hit in hits {
         match hit {
-            FaultKind::Stall {
-                ms,
-                mid_body: false,
-            } => wait(state, ms.map(Duration::from_millis)).await,
+            FaultKind::Stall { ms, mid_body: false } => {
+                wait(state, ms.map(Duration::from_millis)).await
+            }
             FaultKind::TruncatedJson => {
                 effects::truncate(&mut answer);
                 truncated = true;
@@ -75,25 +68,17 @@ pub(crate) async fn send(
     }
     let (parts, compressed) = answer.payload.parts(gzip && !truncated);
     let steps = steps(parts, hits);
-    let mut response = Response::new(if steps.is_empty() {
-        Body::empty()
-    } else {
-        body(state, peer, steps)
-    });
+    let mut response =
+        Response::new(if steps.is_empty() { Body::empty() } else { body(state, peer, steps) });
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     for (name, value) in USUAL {
-        headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     let id = format!("{:032x}", rand::rng().random::<u128>());
-    for (name, value) in [
-        ("date", http_date(at)),
-        ("x-sfdc-request-id", id.clone()),
-        ("x-request-id", id),
-    ] {
+    for (name, value) in
+        [("date", http_date(at)), ("x-sfdc-request-id", id.clone()), ("x-request-id", id)]
+    {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
@@ -109,28 +94,17 @@ pub(crate) async fn send(
 
 /// What to do for a body in these parts. Without a fault: send them.
 fn steps(parts: Vec<Bytes>, hits: &[FaultKind]) -> VecDeque<Step> {
-    let mut steps: VecDeque<Step> = parts
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .map(Step::Send)
-        .collect();
+    let mut steps: VecDeque<Step> =
+        parts.into_iter().filter(|part| !part.is_empty()).map(Step::Send).collect();
     for hit in hits {
         match hit {
             FaultKind::ResetMidBody => steps = halved(steps, [Step::Flush, Step::Reset], false),
-            FaultKind::Stall {
-                ms: Some(ms),
-                mid_body: true,
-            } => {
-                steps = halved(
-                    steps,
-                    [Step::Flush, Step::Wait(Duration::from_millis(*ms))],
-                    true,
-                );
+            FaultKind::Stall { ms: Some(ms), mid_body: true } => {
+                steps = halved(steps, [Step::Flush, Step::Wait(Duration::from_millis(*ms))], true);
             }
-            FaultKind::Stall {
-                ms: None,
-                mid_body: true,
-            } => steps = halved(steps, [Step::Flush, Step::WaitForEver], true),
+            FaultKind::Stall { ms: None, mid_body: true } => {
+                steps = halved(steps, [Step::Flush, Step::WaitForEver], true)
+            }
             FaultKind::Drip { bytes, every_ms } => {
                 let body = flat(&steps);
                 let every = Duration::from_millis(*every_ms);
@@ -173,33 +147,30 @@ fn flat(steps: &VecDeque<Step>) -> Bytes {
 
 fn body(state: &Arc<State>, peer: &Peer, steps: VecDeque<Step>) -> Body {
     let start = (steps, Arc::clone(state), peer.clone());
-    Body::from_stream(stream::unfold(
-        start,
-        |(mut steps, state, peer)| async move {
-            loop {
-                let sent: io::Result<Bytes> = match steps.pop_front()? {
-                    Step::Send(part) => Ok(part),
-                    Step::Wait(time) => {
-                        wait(&state, Some(time)).await;
-                        continue;
-                    }
-                    Step::Flush => {
-                        tokio::task::yield_now().await;
-                        continue;
-                    }
-                    Step::WaitForEver => {
-                        wait(&state, None).await;
-                        Err(io::ErrorKind::ConnectionAborted.into())
-                    }
-                    Step::Reset => {
-                        peer.reset_when_dropped();
-                        Err(io::ErrorKind::ConnectionReset.into())
-                    }
-                };
-                return Some((sent, (steps, state, peer)));
-            }
-        },
-    ))
+    Body::from_stream(stream::unfold(start, |(mut steps, state, peer)| async move {
+        loop {
+            let sent: io::Result<Bytes> = match steps.pop_front()? {
+                Step::Send(part) => Ok(part),
+                Step::Wait(time) => {
+                    wait(&state, Some(time)).await;
+                    continue;
+                }
+                Step::Flush => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Step::WaitForEver => {
+                    wait(&state, None).await;
+                    Err(io::ErrorKind::ConnectionAborted.into())
+                }
+                Step::Reset => {
+                    peer.reset_when_dropped();
+                    Err(io::ErrorKind::ConnectionReset.into())
+                }
+            };
+            return Some((sent, (steps, state, peer)));
+        }
+    }))
 }
 
 /// Waits this long, or for ever, but never past the org's end.
