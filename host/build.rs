@@ -2,7 +2,6 @@
 //!
 //! They are built by a cargo of their own into a folder of their own (`plugins` in the target folder), which the outer
 //! cargo's locks do not cover, and which all profiles and clippy share.
-#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -22,7 +21,7 @@ const STOCK: [&str; 6] = [
 ];
 
 /// Built beside them for the host's tests, because a build script cannot tell a test from a build.
-const EVIL: &str = "kilofold-evil";
+const TESTS: [&str; 2] = ["kilofold-evil", "json-echo"];
 
 fn main() {
     if let Err(error) = run() {
@@ -54,8 +53,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     stock.push_str("];\n");
     write_if_changed(&out.join("stock.rs"), stock.as_bytes())?;
-    let evil = copy(&built, EVIL, &out)?;
-    println!("cargo::rustc-env=KILOFOLD_EVIL_PLUGIN={}", evil.display());
+    for (variable, name) in ["KILOFOLD_EVIL_PLUGIN", "KILOFOLD_JSON_PLUGIN"].iter().zip(TESTS) {
+        println!("cargo::rustc-env={variable}={}", copy(&built, name, &out)?.display());
+    }
     Ok(())
 }
 
@@ -63,7 +63,7 @@ fn build(root: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(env("CARGO")?);
     cargo.current_dir(root).args(["build", "--quiet", "--locked", "--profile", "plugin"]);
     cargo.args(["--target", TARGET, "--target-dir"]).arg(target);
-    for name in STOCK.iter().chain([&EVIL]) {
+    for name in STOCK.iter().chain(&TESTS) {
         cargo.args(["--package", name]);
     }
     // What the outer cargo and its user set for the host is not meant for plugins: flags, clippy as the compiler,

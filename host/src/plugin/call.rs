@@ -485,5 +485,7 @@ fn set_deadline(store: &mut Store<State>, time: Duration) {
 }
 
 fn told_problem(problem: types::Problem) -> Problem {
-    Problem { setting: clean(&problem.setting, 64), message: clean(&problem.message, 300) }
+    let message = clean(&problem.message, 300);
+    let message = if message.is_empty() { String::from("is not accepted") } else { message };
+    Problem { setting: clean(&problem.setting, 64), message }
 }

@@ -101,7 +101,7 @@ impl Engine {
                 return Ok(());
             }
             let wants = format!("{interface} {version}");
-            return Err(Error::ApiVersion { subject: subject.clone(), wants, offers: v1::OFFERS });
+            return Err(Error::ApiVersion { subject: subject.clone(), wants, offers: "WASI 0.2" });
         }
         Err(Error::ImportDenied { subject: subject.clone(), import: super::text::clean(name, 120) })
     }

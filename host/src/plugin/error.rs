@@ -65,7 +65,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The component is too big.
-    #[error("{subject} has {}, and {} are allowed", size(*bytes), size(*most))]
+    #[error("{subject} has {bytes} bytes, and {most} are allowed")]
     ComponentTooLarge {
         /// The plugin.
         subject: Subject,
@@ -121,7 +121,7 @@ pub enum Error {
         running: usize,
     },
     /// It was built for a contract that this host does not serve.
-    #[error("{subject} was built for {wants}, and this kilofold serves kilofold:mapping {offers}")]
+    #[error("{subject} was built for {wants}, and this kilofold serves {offers}")]
     ApiVersion {
         /// The plugin.
         subject: Subject,
@@ -205,7 +205,7 @@ pub enum Error {
         reason: String,
     },
     /// It broke on more records than is borne.
-    #[error("{subject} broke on {guilty} of {records} records, and {most} are borne; the last: {}", last.message)]
+    #[error("{subject} broke on {guilty} of {records} records, which is more than the limit of {most}; the last: {}", last.message)]
     TooManyTraps {
         /// The plugin.
         subject: Subject,

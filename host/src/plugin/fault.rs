@@ -74,6 +74,10 @@ impl Fault {
                 return Self::Panic(words);
             }
         }
+        if trap.is_none() {
+            // What it handed over could not be read: texts that are not UTF-8 or lie outside of its memory.
+            return Self::Invalid(clean(&cause, 300));
+        }
         Self::Trap(clean(
             &format!("{}{}", cause.trim_start_matches("wasm trap: "), places(error)),
             600,
@@ -83,11 +87,9 @@ impl Fault {
 
 /// Whether a rejection with this code tells of a record that broke the plugin.
 pub fn is_trap(code: &str) -> bool {
-    let bare = code.strip_prefix("plugin.");
-    bare.is_some_and(|code| {
-        ["panic", "timeout", "memory", "result_too_large", "exit", "lookup_limit", "trap"]
-            .contains(&code)
-    })
+    const TRAPS: [&str; 7] =
+        ["panic", "timeout", "memory", "result_too_large", "exit", "lookup_limit", "trap"];
+    code.strip_prefix("plugin.").is_some_and(|code| TRAPS.contains(&code))
 }
 
 impl std::fmt::Display for Fault {
@@ -122,12 +124,30 @@ pub(super) struct Refused(pub(super) Fault);
 fn places(error: &wasmtime::Error) -> String {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let trace = trace.to_string();
-    let names: Vec<&str> = trace
+    let names: Vec<String> = trace
         .lines()
-        .filter_map(|line| line.split_once(" - ").map(|(_, name)| name.trim()))
+        .filter_map(|line| line.split_once(" - ").map(|(_, name)| plain_name(name.trim())))
         .take(4)
         .collect();
     if names.is_empty() { String::new() } else { format!(", in {}", names.join(" < ")) }
+}
+
+/// A function's name without what differs from build to build: the module's file, hashes of crates and functions.
+fn plain_name(name: &str) -> String {
+    let name = name.rsplit_once('!').map_or(name, |(_, name)| name);
+    let hash = |part: &str| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let name = match name.rsplit_once("::h") {
+        Some((name, tail)) if hash(tail) => name,
+        _ => name,
+    };
+    let mut plain = String::new();
+    for part in name.split_inclusive(']') {
+        match part.strip_suffix(']').and_then(|part| part.rsplit_once('[')) {
+            Some((before, inside)) if hash(inside) => plain.push_str(before),
+            _ => plain.push_str(part),
+        }
+    }
+    plain
 }
 
 /// Bytes as a person reads them.

@@ -156,6 +156,13 @@ mod tests {
         let given = r#"{"count":1.5,"colour":"green","token":["hunter2"],"on":"yes","sise":1}"#;
         let problems = super::tests::given(given).unwrap_err();
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        'sise' is no setting of this plugin; it takes prefix, count, colour, token, on
+        'prefix' is required
+        'count' must be a whole number
+        'colour' must be one of red, blue
+        'token' must be a text of at most 64 KiB
+        'on' must be true or false
+        "#);
     }
 }

@@ -125,6 +125,11 @@ impl Gate {
         Ok(Free { entered: journal(entered).await? })
     }
 
+    /// The gate's clock.
+    pub fn now(&self) -> Stamp {
+        (self.0.clock)()
+    }
+
     /// Takes in what Salesforce told of the org's day.
     pub fn observe(&self, usage: Usage) {
         self.state().observe(usage);

@@ -152,10 +152,11 @@ async fn requests_under_way_are_bounded() {
     let (gate, _, _) = gate(Rules { concurrent: 2, ..Rules::default() });
     let first = gate.permit(&caller(), Purpose::Query).await.unwrap();
     let _second = gate.permit(&caller(), Purpose::Query).await.unwrap();
-    let mut third = std::pin::pin!(gate.permit(&caller(), Purpose::Query));
+    let who = caller();
+    let mut third = std::pin::pin!(gate.permit(&who, Purpose::Query));
     assert!(futures::poll!(third.as_mut()).is_pending());
     // A free request does not queue behind them.
     drop(gate.free(&caller(), Purpose::Token).await.unwrap());
     drop(first);
-    third.await.unwrap();
+    drop(third.await.unwrap());
 }

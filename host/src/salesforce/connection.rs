@@ -383,6 +383,12 @@ impl Shared {
         }
     }
 
+    /// The refresh token that a connection holds.
+    pub(super) async fn refresh_token(&self, connection: &Connection) -> Option<Zeroizing<String>> {
+        let held = connection.held.lock().await;
+        held.kept.as_ref()?.refresh_token.clone().map(Zeroizing::new)
+    }
+
     /// Keeps the user's name beside the tokens.
     pub(super) async fn keep_user(&self, connection: &Connection, user: &str) -> Result<(), Error> {
         let mut held = connection.held.lock().await;

@@ -149,15 +149,19 @@ impl Org {
             return Err(Error::NotConnected(pending.connection.clone()));
         };
         let who = Caller { connection: pending.connection.clone(), sync: None, run: None };
+        // With five approvals the new one would push the oldest out, whosever it is; so ours makes room first.
+        let full = shared.approvals_beside(&who.connection, &settings.client_id) + 1 >= APPROVALS;
+        let own = if full { shared.refresh_token(connection).await } else { None };
+        if let Some(own) = &own {
+            shared.revoke_if_possible(&who, own).await;
+        }
         let (verifier, redirect) = (pending.verifier, pending.redirect);
         let granted =
             shared.exchange(&who, settings, secret.as_ref(), code, verifier, redirect).await?;
         let replaced = shared.adopt(connection, granted).await?;
         shared.introduce(&who, connection).await;
-        if let Some(old) = replaced
-            && let Err(error) = shared.revoke(&who, &old).await
-        {
-            tracing::info!(connection = %who.connection, %error, "the replaced authorisation could not be revoked");
+        if let Some(old) = replaced.filter(|_| own.is_none()) {
+            shared.revoke_if_possible(&who, &old).await;
         }
         Ok(connection.status())
     }
@@ -198,6 +202,12 @@ impl Shared {
             .filter(|other| matches!(other.settings.grant, Grant::Code { .. }))
             .filter(|other| other.status().state == ConnectionState::Healthy)
             .count()
+    }
+
+    async fn revoke_if_possible(&self, who: &Caller, token: &str) {
+        if let Err(error) = self.revoke(who, token).await {
+            tracing::info!(connection = %who.connection, %error, "the replaced authorisation could not be revoked");
+        }
     }
 
     /// Learns the user's name; that it cannot be learned is no harm.

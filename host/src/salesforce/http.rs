@@ -77,7 +77,7 @@ impl Http {
         if direct {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|error| words(error))?;
+        let client = builder.build().map_err(words)?;
         Ok(Self { client, timeouts, cap, last_body: AtomicUsize::new(0) })
     }
 

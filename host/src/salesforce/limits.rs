@@ -21,7 +21,7 @@ struct Limit {
 }
 
 /// The org's day in the body of a limits answer. Other limits may have any form.
-fn day(body: &[u8]) -> Result<Usage, Unreadable> {
+fn day(body: &[u8], at: Stamp) -> Result<Usage, Unreadable> {
     let limits: HashMap<String, Value> =
         serde_json::from_slice(body).map_err(|error| Unreadable::Damaged(error.to_string()))?;
     let limit = limits.get("DailyApiRequests").and_then(|value| Limit::deserialize(value).ok());
@@ -29,7 +29,7 @@ fn day(body: &[u8]) -> Result<Usage, Unreadable> {
         let why = "it has no member 'DailyApiRequests'".to_owned();
         Unreadable::from(Error::Answer { what: Purpose::Limits.as_str().to_owned(), why })
     })?;
-    Ok(Usage { used: max.saturating_sub(remaining), max, at: Stamp::now() })
+    Ok(Usage { used: max.saturating_sub(remaining), max, at })
 }
 
 impl Org {
@@ -38,7 +38,8 @@ impl Org {
         let shared = self.shared();
         let build = |session: &Session| shared.limits_request(session);
         let ask = Ask { who, purpose: Purpose::Limits, object: "limits", epoch: None };
-        let got = shared.data(ask, build, |answer: &Answer| day(&answer.body)).await?;
+        let got =
+            shared.data(ask, build, |answer: &Answer| day(&answer.body, self.gate().now())).await?;
         self.gate().observe(got.value);
         Ok(got.value)
     }
@@ -69,7 +70,7 @@ impl Shared {
             let refusal = Refusal::read(answer.status, &answer.body);
             let kind = LimitKind::of(&refusal.message);
             if refusal.code == "REQUEST_LIMIT_EXCEEDED" && kind == LimitKind::Daily {
-                self.gate.limit_hit(kind, &refusal.message, Stamp::now());
+                self.gate.limit_hit(kind, &refusal.message, self.gate.now());
                 return Ok(());
             }
             if answer.status >= 500 {
@@ -83,7 +84,7 @@ impl Shared {
                 continue;
             }
             if answer.status == 200
-                && let Ok(usage) = day(&answer.body)
+                && let Ok(usage) = day(&answer.body, self.gate.now())
             {
                 self.gate.observe(usage);
             }
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn reads_the_day_beside_limits_of_other_forms() {
         let body = br#"{"DailyApiRequests":{"Max":15000,"Remaining":14998,"App":{"Max":0,"Remaining":0}},"Odd":[1]}"#;
-        let Ok(usage) = day(body) else { panic!("readable") };
+        let Ok(usage) = day(body, Stamp(0)) else { panic!("readable") };
         assert_eq!((usage.used, usage.max), (2, 15_000));
-        assert!(day(br#"{"DailyApiRequests":{"Max":-1,"Remaining":2}}"#).is_err());
-        assert!(day(b"{}").is_err());
+        assert!(day(br#"{"DailyApiRequests":{"Max":-1,"Remaining":2}}"#, Stamp(0)).is_err());
+        assert!(day(b"{}", Stamp(0)).is_err());
     }
 }

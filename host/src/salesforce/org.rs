@@ -238,7 +238,7 @@ impl Shared {
         {
             return Ok(());
         }
-        let fresh = |at: Stamp| Stamp::now().since(at) < LOOK_EVERY;
+        let fresh = |at: Stamp| self.gate.now().since(at) < LOOK_EVERY;
         if self.gate.usage().is_some_and(|usage| fresh(usage.at)) {
             return Ok(());
         }
@@ -276,6 +276,10 @@ impl Shared {
             }
             let request = build(&session)?;
             let pass = self.permit(who, purpose).await?;
+            if connection.session()?.is_none_or(|now| now.generation != session.generation) {
+                // Renewed while this one waited for its permit, which goes back unspent.
+                continue;
+            }
             connection.used();
             let (next, why, wanted) = match self.http.send(pass, request).await {
                 Ok(answer) => {
@@ -327,7 +331,11 @@ impl Shared {
             let pause = self.settings.retry.pause(trouble, failed, rand::random(), wanted);
             let Some(pause) = pause else {
                 if trouble == Trouble::Crowded {
-                    return Err(Error::Limit { kind: LimitKind::Concurrent, text: why });
+                    let kind = match LimitKind::of(&why) {
+                        LimitKind::LongRunning => LimitKind::LongRunning,
+                        _ => LimitKind::Concurrent,
+                    };
+                    return Err(Error::Limit { kind, text: why });
                 }
                 let took = started.elapsed();
                 return Err(Error::Unreachable { what: what(), attempts: failed, why, took });
@@ -366,10 +374,11 @@ impl Shared {
         let connection = || ask.who.connection.clone();
         let Refusal { status, code, message } = refusal;
         let error = match code.as_str() {
+            _ if status == 429 => return Next::Again(Trouble::Crowded),
             "REQUEST_LIMIT_EXCEEDED" => {
                 let kind = LimitKind::of(&message);
-                self.gate.limit_hit(kind, &message, Stamp::now());
-                if kind == LimitKind::Concurrent {
+                self.gate.limit_hit(kind, &message, self.gate.now());
+                if kind != LimitKind::Daily {
                     return Next::Again(Trouble::Crowded);
                 }
                 Error::Limit { kind, text: message }

@@ -35,7 +35,7 @@ impl Query {
             text.push_str(if i == 0 { "" } else { ", " });
             text.push_str(field);
         }
-        self.from_where(&mut text)?;
+        self.write_source(&mut text)?;
         match (&self.window, &self.stamp) {
             (Some(Window { scan: Scan::ByStamp, .. }), Some(stamp)) => {
                 write(&mut text, format_args!(" ORDER BY {stamp}, Id"));
@@ -51,7 +51,7 @@ impl Query {
     /// The query that counts the same records.
     pub fn count_text(&self) -> Result<String, Error> {
         let mut text = String::from("SELECT COUNT()");
-        self.from_where(&mut text)?;
+        self.write_source(&mut text)?;
         Ok(text)
     }
 
@@ -72,7 +72,7 @@ impl Query {
         Ok(kept)
     }
 
-    fn from_where(&self, text: &mut String) -> Result<(), Error> {
+    fn write_source(&self, text: &mut String) -> Result<(), Error> {
         object_name(&self.object)?;
         write(text, format_args!(" FROM {}", self.object));
         let mut conditions = Vec::new();

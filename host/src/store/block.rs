@@ -3,6 +3,7 @@
 //! A block is written once. A count of its texts that are still in use is kept (256 blocks' counts to a key), and a block
 //! that nothing uses any more is removed by the commit that took its last use away.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -52,6 +53,12 @@ impl Packer {
     }
 }
 
+thread_local! {
+    /// Making one costs more than unpacking a block.
+    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+        RefCell::new(zstd::bulk::Decompressor::new().ok());
+}
+
 /// What [`Packer::pack`] packed.
 pub(super) fn unpack(key: &[u8], payload: &[u8]) -> Result<Vec<u8>, Error> {
     let mut take = Take(payload);
@@ -60,7 +67,11 @@ pub(super) fn unpack(key: &[u8], payload: &[u8]) -> Result<Vec<u8>, Error> {
         .and_then(|len| usize::try_from(len).ok())
         .filter(|&len| len <= LONGEST)
         .ok_or_else(|| codec::unfit(key, "its length cannot be"))?;
-    let plain = zstd::bulk::decompress(take.0, len)
+    let plain = UNPACKER
+        .with_borrow_mut(|unpacker| match unpacker {
+            Some(unpacker) => unpacker.decompress(take.0, len),
+            None => zstd::bulk::decompress(take.0, len),
+        })
         .map_err(|error| codec::unfit(key, &format!("it cannot be unpacked: {error}")))?;
     if plain.len() == len { Ok(plain) } else { Err(codec::unfit(key, "it is too short")) }
 }

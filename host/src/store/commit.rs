@@ -106,7 +106,7 @@ impl Store {
         if state.number != known.number {
             // Another batch of this sync was committed since.
             let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
-            known.entries = read_entries(disk, sync, &ids)?;
+            (known.groups, known.entries) = read_entries(disk, sync, &ids)?;
         }
 
         let mut planner = Planner {
@@ -119,6 +119,7 @@ impl Store {
             blocks: Blocks::new(disk, &mut writer.packer, writer.meta.next_block),
             writes,
             feed: Lines::default(),
+            entries: Vec::with_capacity(batch.len()),
             owners: HashMap::new(),
             track: false,
             conflicts: 0,

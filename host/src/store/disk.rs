@@ -138,6 +138,23 @@ impl Disk {
         Walk::new(self, prefix, Bound::Included(prefix.to_vec()), Bound::Excluded(end.to_vec()))
     }
 
+    /// Keys and payloads of this prefix behind the key `from`, up to and with the key `to`.
+    pub(super) fn between(&self, prefix: &[u8], from: &[u8], to: &[u8]) -> Walk<'_> {
+        Walk::new(self, prefix, Bound::Excluded(from.to_vec()), Bound::Included(to.to_vec()))
+    }
+
+    /// The last key of this prefix that is not behind `key`, and its payload.
+    pub(super) fn at_or_before(
+        &self,
+        prefix: &[u8],
+        key: &[u8],
+    ) -> Result<Option<(IVec, IVec)>, Error> {
+        let next = [key, &[0]].concat();
+        let found = fence("reading", || self.tree.get_lt(&next))?;
+        let found = found.filter(|(key, _)| key.starts_with(prefix));
+        found.map(|(key, value)| Ok((key.clone(), checked(&key, value)?))).transpose()
+    }
+
     /// All keys and payloads of this prefix.
     pub(super) fn all(&self, prefix: &[u8]) -> Walk<'_> {
         self.from(prefix, prefix)

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::entry::{Entry, State};
 use super::error::Error;
-use super::layout::Space;
+use super::groups::Groups;
 use super::runs::read_state;
 use super::{Disk, Store};
 use crate::model::{Batch, RecordId, SyncName};
@@ -16,14 +16,16 @@ pub struct Known {
     pub(super) number: u64,
     /// Digests of the records as they came.
     pub(super) digests: Vec<u64>,
+    /// The groups that the records' entries are in, or belong into.
+    pub(super) groups: Groups,
     /// The entries of the records that were stored.
     pub(super) entries: Vec<Option<Entry>>,
     unchanged: Vec<bool>,
 }
 
 impl Known {
-    /// Whether record `i` is stored just as it came now, and its last outcome stands. A failure does not stand: such a
-    /// record is mapped again whenever it comes.
+    /// Whether record `i` is stored just as it came now, so that its last outcome stands. A failure stands too: windows
+    /// overlap, and what failed once would be told again by every run until somebody retries it.
     pub fn unchanged(&self, i: usize) -> bool {
         self.unchanged.get(i).copied().unwrap_or(false)
     }
@@ -42,12 +44,13 @@ impl Store {
             (0..batch.len()).map(|i| xxh3_64(batch.raw(i).as_bytes())).collect();
         let Some(sync) = self.sync_number(sync) else {
             let entries = vec![None; batch.len()];
-            return Ok(Known { number: 0, unchanged: vec![false; batch.len()], digests, entries });
+            let unchanged = vec![false; batch.len()];
+            return Ok(Known { digests, entries, unchanged, ..Known::default() });
         };
         // The number first: a commit in between makes this answer look older than it is, never newer.
         let number = read_state(&self.0.disk, sync)?.number;
         let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
-        let entries = read_entries(&self.0.disk, sync, &ids)?;
+        let (groups, entries) = read_entries(&self.0.disk, sync, &ids)?;
         let unchanged = batch
             .records
             .iter()
@@ -58,37 +61,22 @@ impl Store {
                     entry.stamp == record.stamp
                         && entry.digest == *digest
                         && entry.deleted == record.deleted
-                        && !matches!(entry.state, State::Failed(_))
                 })
             })
             .collect();
-        Ok(Known { number, digests, entries, unchanged })
+        Ok(Known { number, digests, groups, entries, unchanged })
     }
 }
 
-/// The entries of these records, which may come in any order and twice.
+/// The entries of these records, which may come in any order and twice, and the groups that they belong into.
 pub(super) fn read_entries(
     disk: &Disk,
     sync: u16,
     ids: &[RecordId],
-) -> Result<Vec<Option<Entry>>, Error> {
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    if !ids.is_sorted() {
-        order.sort_unstable_by_key(|&i| ids[i]);
-    }
-    let mut keys: Vec<Vec<u8>> =
-        order.iter().map(|&i| Space::Record.record(sync, &ids[i])).collect();
-    keys.dedup();
-    let found = disk.get_many(&keys)?;
-    let mut entries = vec![None; ids.len()];
-    let mut at = 0;
-    for (nth, &i) in order.iter().enumerate() {
-        if nth > 0 && ids[order[nth - 1]] != ids[i] {
-            at += 1;
-        }
-        if let Some(payload) = &found[at] {
-            entries[i] = Some(Entry::read(&keys[at], payload)?);
-        }
-    }
-    Ok(entries)
+) -> Result<(Groups, Vec<Option<Entry>>), Error> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    let groups = Groups::read(disk, sync, &sorted)?;
+    let entries = ids.iter().map(|id| groups.entry(id)).collect::<Result<_, Error>>()?;
+    Ok((groups, entries))
 }

@@ -16,7 +16,7 @@ pub(super) enum Space {
     Name = b'n',
     /// sync -> cursor, commit number, counts.
     Sync = b's',
-    /// (sync, id) -> entry.
+    /// (sync, first id) -> entries of some sixteen records.
     Record = b'r',
     /// (sync, kind, key) -> id, for outputs whose key is not their record's id.
     Index = b'i',
@@ -97,7 +97,12 @@ pub(super) fn number_at(key: &[u8], at: usize) -> Option<u64> {
 
 /// The record of a key of a sync and a record.
 pub(super) fn id_of(key: &[u8]) -> Option<RecordId> {
-    std::str::from_utf8(key.get(3..18)?).ok().and_then(|text| RecordId::parse(text).ok())
+    id_from(key.get(3..18)?)
+}
+
+/// The record of these fifteen characters.
+pub(super) fn id_from(short: &[u8]) -> Option<RecordId> {
+    std::str::from_utf8(short).ok().and_then(|text| RecordId::parse(text).ok())
 }
 
 /// A key for people: its tree and what it stands for.

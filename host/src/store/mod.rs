@@ -11,6 +11,7 @@ mod disk;
 mod entry;
 mod error;
 mod feed;
+mod groups;
 mod guard;
 mod known;
 mod layout;

@@ -54,6 +54,8 @@ pub(super) struct Planner<'a> {
     pub(super) blocks: Blocks<'a>,
     pub(super) writes: Writes,
     pub(super) feed: Lines,
+    /// The entries to write.
+    pub(super) entries: Vec<(RecordId, Vec<u8>)>,
     /// Who has a key, as far as this batch had to ask or has changed it.
     pub(super) owners: HashMap<(u16, String), Option<RecordId>>,
     /// Whether keys that are their record's id must be looked after too: only when a record claims the id of another.
@@ -126,6 +128,7 @@ impl Planner<'_> {
                 self.record(&batch.records[i], raw, entry, wants, &mut changes[i])?;
             }
         }
+        known.groups.write(self.sync, std::mem::take(&mut self.entries), &mut self.writes);
         Ok(changes)
     }
 
@@ -229,7 +232,7 @@ impl Planner<'_> {
         }
         // A key that is an id may belong to the record of that id without standing in the index.
         let ids: Vec<RecordId> = others.iter().map(|(id, _)| *id).collect();
-        let entries = read_entries(self.disk, self.sync, &ids)?;
+        let (_, entries) = read_entries(self.disk, self.sync, &ids)?;
         for ((id, kind), entry) in others.into_iter().zip(entries) {
             if entry.is_some_and(|entry| entry.held(kind, None).is_some()) {
                 self.owners.insert((kind, id.as_str().to_owned()), Some(id));
@@ -305,7 +308,7 @@ impl Planner<'_> {
         self.count(&id, was, &state, deleted);
         let entry =
             Entry { state, deleted, stamp: record.stamp, digest, run: self.run, raw, outputs };
-        self.writes.put(Space::Record.record(self.sync, &id), &entry.write());
+        self.entries.push((id, entry.write()));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::block::{Place, unpack};
 use super::codec;
 use super::entry::{Entry, Held, State};
 use super::error::Error;
+use super::groups;
 use super::layout::{self, Space, id_of, number_at};
 use super::meta::from_json;
 use super::names::Class;
@@ -109,7 +110,7 @@ impl Store {
     ) -> Result<Vec<RecordView>, Error> {
         let Some(sync) = self.sync_number(sync) else { return Ok(Vec::new()) };
         let mut views = Vec::new();
-        for item in self.ids(Space::Record, sync, after) {
+        for item in groups::ids(&self.0.disk, sync, after) {
             if views.len() >= limit {
                 break;
             }
@@ -199,16 +200,15 @@ impl Store {
         RawBatches { store: self.clone(), sync: number, pick, size: size.max(1), after: None }
     }
 
-    /// The ids of a tree of records of a sync, after `after`.
-    fn ids(
+    /// The ids of the records of a sync that failed, after `after`.
+    fn failed_ids(
         &self,
-        space: Space,
         sync: u16,
         after: Option<RecordId>,
     ) -> impl Iterator<Item = Result<RecordId, Error>> {
-        let prefix = space.key(&[&sync.to_be_bytes()]);
+        let prefix = Space::Failed.key(&[&sync.to_be_bytes()]);
         let walk = match after {
-            Some(id) => self.0.disk.after(&prefix, &space.record(sync, &id)),
+            Some(id) => self.0.disk.after(&prefix, &Space::Failed.record(sync, &id)),
             None => self.0.disk.all(&prefix),
         };
         walk.map(|item| {
@@ -218,10 +218,8 @@ impl Store {
         })
     }
 
-    pub(super) fn entry(&self, sync: u16, id: &RecordId) -> Result<Option<Entry>, Error> {
-        let key = Space::Record.record(sync, id);
-        let payload = self.0.disk.get(&key)?;
-        payload.map(|payload| Entry::read(&key, &payload)).transpose()
+    fn entry(&self, sync: u16, id: &RecordId) -> Result<Option<Entry>, Error> {
+        groups::entry(&self.0.disk, sync, id)
     }
 
     fn view(&self, sync: u16, id: RecordId) -> Result<Option<RecordView>, Error> {
@@ -278,12 +276,16 @@ impl Store {
 
 impl RawBatches {
     fn read(&mut self, sync: u16) -> Result<Option<RawBatch>, Error> {
-        let space = if self.pick == Pick::All { Space::Record } else { Space::Failed };
+        let (store, after) = (self.store.clone(), self.after);
+        let ids: Box<dyn Iterator<Item = Result<RecordId, Error>>> = match self.pick {
+            Pick::All => Box::new(groups::ids(&store.0.disk, sync, after)),
+            Pick::Failed | Pick::FailedIn(_) => Box::new(store.failed_ids(sync, after)),
+        };
         let mut text = Vec::new();
         let mut spans = Vec::new();
-        for item in self.store.ids(space, sync, self.after) {
+        for item in ids {
             let id = item?;
-            if let Some(raw) = self.store.picked(sync, &id, self.pick)? {
+            if let Some(raw) = store.picked(sync, &id, self.pick)? {
                 spans.push(Span { start: text.len() as u32, len: raw.len() as u32 });
                 text.extend_from_slice(raw.as_bytes());
             }

@@ -214,8 +214,15 @@ impl Store {
         let before = filter.before.map_or(u64::MAX, |run| run.0);
         let end = [&prefix[..], &before.to_be_bytes()].concat();
         let mut runs = Vec::new();
-        for item in self.0.disk.below(&prefix, &end).rev().take(filter.limit) {
+        for item in self.0.disk.below(&prefix, &end).rev() {
+            if runs.len() >= filter.limit {
+                break;
+            }
             let (key, _) = item?;
+            if key.len() != end.len() {
+                // A further part of a long run.
+                continue;
+            }
             let id =
                 number_at(&key, prefix.len()).ok_or_else(|| codec::unfit(&key, "it is no run"))?;
             let run = self.run(RunId(id))?;
@@ -246,7 +253,7 @@ pub(super) fn read_state(disk: &Disk, sync: u16) -> Result<SyncState, Error> {
     }
 }
 
-/// A run with long notes is packed, so that it fits into one value.
+/// A run with a long query or long notes is packed.
 pub(super) fn write_run(
     run: &Run,
     packer: &mut block::Packer,
@@ -262,19 +269,13 @@ pub(super) fn write_run(
         payload.push(0);
         payload.extend_from_slice(&json);
     }
-    if payload.len() > super::disk::PART {
-        return Err(Error::Unfit {
-            what: format!("run {}", run.id),
-            reason: "its notes are too long".to_owned(),
-        });
-    }
-    writes.put(Space::Run.number(run.id.0), &payload);
+    writes.put_long(Space::Run.number(run.id.0), &payload);
     Ok(())
 }
 
 pub(super) fn read_run(disk: &Disk, id: RunId) -> Result<Option<Run>, Error> {
     let key = Space::Run.number(id.0);
-    let Some(payload) = disk.get(&key)? else { return Ok(None) };
+    let Some(payload) = disk.get_long(&key)? else { return Ok(None) };
     match payload.split_first() {
         Some((0, json)) => from_json(&key, json).map(Some),
         Some((1, packed)) => from_json(&key, &block::unpack(&key, packed)?).map(Some),

@@ -107,8 +107,12 @@ impl Store {
     /// The answer kept under a name.
     pub fn cached(&self, name: &str) -> Result<Option<Cached>, Error> {
         let key = Space::Cache.name(name);
-        let Some(packed) = self.0.disk.get_long(&key)? else { return Ok(None) };
-        let plain = block::unpack(&key, &packed)?;
+        let read = || -> Result<Option<Vec<u8>>, Error> {
+            let packed = self.0.disk.get_long(&key)?;
+            packed.map(|packed| block::unpack(&key, &packed)).transpose()
+        };
+        // The parts of a long answer are read one by one, and a writer may come between: then the second try fits.
+        let Some(plain) = read().or_else(|_| read())? else { return Ok(None) };
         let mut take = Take(&plain);
         let last_modified = match take.text() {
             Some("") => None,

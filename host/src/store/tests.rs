@@ -407,3 +407,112 @@ fn runs_and_small_things() {
     assert_eq!(store.recover().unwrap().len(), 9);
     assert_eq!(store.syncs(), [a, b]);
 }
+
+#[test]
+fn records_that_come_in_any_order_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let sync = name("S");
+    let store = Store::open(folder.path(), &Options::default()).unwrap();
+    let run = begin(&store, &sync);
+    let mut wanted: BTreeMap<RecordId, String> = BTreeMap::new();
+    let mut seed = 7u32;
+    let mut random = |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % below
+    };
+    for nth in 0..80 {
+        // Now a few records from anywhere, now a stretch of neighbours; some come twice in a batch.
+        let (from, width) = if nth % 2 == 0 { (0, 4000) } else { (random(4000), 60) };
+        let records: Vec<_> = (0..random(70))
+            .map(|at| (id(from + random(width)), nth, false, format!("{{\"{nth}\":{at}}}")))
+            .collect();
+        let batch = batch(&records);
+        let known = store.known(&sync, &batch).unwrap();
+        for (i, (id, ..)) in records.iter().enumerate() {
+            assert_eq!(known.is_stored(i), wanted.contains_key(id), "{id} in batch {nth}");
+        }
+        let outcomes = records
+            .iter()
+            .map(|(id, _, _, raw)| mapped(&[output("k", id.as_str(), raw)]))
+            .collect();
+        let done = commit(&store, run, &sync, &batch, outcomes, cursor(nth));
+        assert_eq!(done.counts.mapped, records.len() as u64);
+        wanted.extend(records.into_iter().map(|(id, _, _, raw)| (id, raw)));
+    }
+    let mut found = Vec::new();
+    while let Some(last) = {
+        let more = store.records(&sync, found.last().map(|view: &RecordView| view.id), 37).unwrap();
+        let last = more.last().map(|view| view.id);
+        found.extend(more);
+        last
+    } {
+        assert_eq!(found.last().map(|view| view.id), Some(last));
+    }
+    let found: BTreeMap<RecordId, String> = found
+        .into_iter()
+        .map(|view| {
+            assert_eq!(view.raw.as_deref(), Some(view.outputs[0].body.as_str()));
+            (view.id, view.outputs[0].body.clone())
+        })
+        .collect();
+    assert_eq!(found, wanted);
+    assert_eq!(store.counts(&sync).unwrap().records, wanted.len() as u64);
+    let groups = layout::Space::Record.walk(&store.0.disk).count();
+    assert!(groups < wanted.len() / 6, "{groups} groups of {} records", wanted.len());
+}
+
+#[test]
+fn texts_are_kept_only_when_wanted_and_wrong_commits_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let sync = name("S");
+    let options = Options { keep_raw: false, ..Options::default() };
+    let store = Store::open(folder.path(), &options).unwrap();
+    let run = begin(&store, &sync);
+    let two =
+        batch(&[(id(1), 1, false, "{\"a\":1}".into()), (id(2), 1, false, "{\"b\":1}".into())]);
+    let rejection = Rejection { code: "c".into(), message: "ä".repeat(5000), field: None };
+    let outcomes = vec![
+        mapped(&[output("k", id(1).as_str(), "{}")]),
+        Verdict::Became(Outcome::Failed(rejection)),
+    ];
+    commit(&store, run, &sync, &two, outcomes, cursor(1));
+    assert_eq!(store.record(&sync, id(1)).unwrap().unwrap().raw, None);
+    let failed = store.record(&sync, id(2)).unwrap().unwrap();
+    assert_eq!(failed.raw.as_deref(), Some("{\"b\":1}"));
+    assert!(matches!(failed.state, State::Failed(why) if why.message.chars().count() == 2001));
+    assert_eq!(store.raw_batches(&sync, Pick::FailedIn(run), 9).count(), 1);
+    assert_eq!(store.raw_batches(&sync, Pick::FailedIn(RunId(99)), 9).count(), 0);
+    assert_eq!(store.run(run).unwrap().unwrap().failures["c"], 1);
+
+    let third = batch(&[(id(3), 1, false, "{}".into())]);
+    let attempt = |run: RunId, outcomes: Vec<Verdict>| {
+        let known = store.known(&sync, &third).unwrap();
+        let (batch, sync, page, cursor) = (&third, &sync, page(1), cursor(2));
+        let commit =
+            Commit { run, sync, batch, known, outcomes, cursor, page, calls: 1, keep_raw: true };
+        store.commit(commit).unwrap_err().code()
+    };
+    assert_eq!(attempt(run, vec![]), "store.verdicts");
+    assert_eq!(attempt(run, vec![Verdict::Unchanged]), "store.not-stored");
+    assert_eq!(attempt(RunId(77), vec![Verdict::Deleted]), "store.no-run");
+    assert_eq!(store.cursor(&sync).unwrap(), cursor(1));
+    assert_eq!(store.record(&sync, id(3)).unwrap(), None);
+
+    // A reset begins anew and keeps what is stored, also over a restart.
+    store.reset(&sync).unwrap();
+    drop(store);
+    let store = Store::open(folder.path(), &options).unwrap();
+    assert_eq!(store.cursor(&sync).unwrap(), Cursor::default());
+    assert_eq!(store.counts(&sync).unwrap().records, 2);
+    // Of a record that comes twice in a page only the last acts; both are counted.
+    let run = begin(&store, &sync);
+    let twice =
+        batch(&[(id(4), 1, false, "{\"x\":1}".into()), (id(4), 2, false, "{\"x\":2}".into())]);
+    let outcomes = (1..=2)
+        .map(|n| mapped(&[output("k", id(4).as_str(), &format!("{{\"x\":{n}}}"))]))
+        .collect();
+    let done = commit(&store, run, &sync, &twice, outcomes, cursor(3));
+    assert_eq!((done.counts.fetched, done.counts.mapped), (2, 2));
+    assert_eq!(store.output(&sync, "k", id(4).as_str()).unwrap().unwrap().body, "{\"x\":2}");
+    assert_eq!((store.counts(&sync).unwrap().records, store.feed_end().unwrap()), (3, 2));
+}

@@ -1,6 +1,7 @@
 //! Harm done while a call runs.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bindings::exports::kilofold::mapping::table;
 use crate::bindings::kilofold::mapping::host::{self, Level};
@@ -18,6 +19,7 @@ pub(crate) const MODES: &[&str] = &[
     "memory-grow",
     "memory-on-marked",
     "stack",
+    "stack-calls",
     "panic",
     "panic-on-marked",
     "panic-huge",
@@ -93,6 +95,7 @@ pub(crate) fn on_batch(mode: &str, records: &Records<'_>) {
         "memory" => bomb(),
         "memory-grow" => grow(),
         "stack" => dig(black_box(1)),
+        "stack-calls" => fall(),
         "panic" => {
             panic!("told to panic, with \"quotes\", {} records and \u{1b}[31mcolour", records.len())
         }
@@ -167,7 +170,16 @@ fn grow() {
     std::process::abort();
 }
 
-/// Calls itself until there is no stack.
+/// Calls itself with nothing in memory, until the engine's own stack ends.
+#[expect(unconditional_recursion, reason = "that is the harm")]
+fn fall() {
+    static DEPTH: AtomicU64 = AtomicU64::new(0);
+    DEPTH.fetch_add(1, Ordering::Relaxed);
+    fall();
+    DEPTH.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Calls itself until the stack that the compiler keeps in memory ends.
 #[expect(unconditional_recursion, reason = "that is the harm")]
 fn dig(depth: u64) {
     let room = black_box([depth; 64]);

@@ -320,6 +320,8 @@ pub(crate) fn random_text(length: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SCOPE: &str = "api refresh_token";
@@ -398,6 +400,45 @@ mod tests {
         assert!(auth.take_code(&code, at(900)).is_none());
         let late = auth.make_code(request, "a@b.example", at(0));
         assert!(auth.take_code(&late, at(901)).is_none());
+    }
+
+    proptest! {
+        /// Whatever users do, none has too many approvals, and what is left works while what is gone does not.
+        #[test]
+        fn approvals_stay_within_the_limit(
+            steps in prop::collection::vec((0_u8..4, 0_usize..3, any::<prop::sample::Index>()), 1..80),
+            lru in any::<bool>(),
+            rotate in any::<bool>(),
+        ) {
+            let users = ["a@b.example", "c@d.example", "e@f.example"];
+            let mut auth = auth(if lru { Evict::LeastRecentlyUsed } else { Evict::Oldest });
+            let mut tokens: Vec<String> = Vec::new();
+            for (second, (step, user, which)) in (0..).zip(steps) {
+                let known = (!tokens.is_empty()).then(|| tokens[which.index(tokens.len())].clone());
+                match (step, known) {
+                    (0, _) | (_, None) => {
+                        let granted = auth.grant_code(users[user], SCOPE, at(second));
+                        tokens.push(granted.refresh_token.unwrap());
+                    }
+                    (3, Some(token)) => {
+                        let alive = auth.approval_of(&token).is_some();
+                        prop_assert_eq!(auth.revoke(&token), alive);
+                    }
+                    (_, Some(token)) => {
+                        let alive = auth.approval_of(&token).is_some();
+                        let granted = auth.refresh(&token, rotate, at(second));
+                        prop_assert_eq!(granted.is_ok(), alive);
+                        tokens.extend(granted.ok().and_then(|granted| granted.refresh_token));
+                    }
+                }
+                for user in users {
+                    prop_assert!(auth.approvals.iter().filter(|approval| approval.user == user).count() <= 5);
+                }
+                for session in auth.sessions.values() {
+                    prop_assert!(auth.approvals.iter().any(|approval| Some(approval.id) == session.approval));
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod common;
 use common::{Env, config};
 use org_sim::SimConfig;
 use serde_json::{Value, json};
+use tokio::io::AsyncBufReadExt;
 
 async fn told(env: &Env, path: &str) -> Value {
     env.http.get(env.url(&format!("/__sim{path}"))).send().await.unwrap().json().await.unwrap()
@@ -133,6 +134,41 @@ async fn a_control_token_is_asked_for() {
     assert_eq!(shutdown().bearer_auth("sesame").send().await.unwrap().status(), 200);
     assert!(env.sim.stopped().is_cancelled());
     env.sim.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_program_tells_how_to_connect_and_ends_when_told() {
+    let env = Env::usual().await;
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_kilofold-org"))
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--json",
+            "--records",
+            "Contact=1_000",
+            "--clock",
+            "2026-05-06T09:00:00Z",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = tokio::io::BufReader::new(program.stdout.take().unwrap()).lines();
+    let block: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    let text = |name: &str| block[name].as_str().unwrap();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", text("client_id")),
+        ("client_secret", text("client_secret")),
+    ];
+    let token = format!("{}/services/oauth2/token", text("url"));
+    let tokens: Value =
+        env.http.post(token).form(&form).send().await.unwrap().json().await.unwrap();
+    let query = format!("{}/services/data/v62.0/query?q=SELECT+COUNT()+FROM+Contact", text("url"));
+    let request = env.http.get(query).bearer_auth(tokens["access_token"].as_str().unwrap());
+    assert_eq!(request.send().await.unwrap().json::<Value>().await.unwrap()["totalSize"], 1_000);
+    env.http.post(format!("{}shutdown", text("control"))).send().await.unwrap();
+    assert!(program.wait().await.unwrap().success());
 }
 
 #[tokio::test]

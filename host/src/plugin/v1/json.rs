@@ -13,7 +13,7 @@ use crate::plugin::fault::Fault;
 use crate::plugin::text::{clean, is_json};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with mapped, skipped or failed")]
 struct Item<'a> {
     #[serde(borrow)]
     mapped: Option<Vec<Piece<'a>>>,
@@ -24,7 +24,7 @@ struct Item<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an output: key, kind and fields")]
 struct Piece<'a> {
     #[serde(borrow)]
     key: Cow<'a, str>,
@@ -35,7 +35,7 @@ struct Piece<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a failure: code, message and field")]
 struct Failed<'a> {
     #[serde(borrow)]
     code: Cow<'a, str>,
@@ -56,7 +56,7 @@ pub(in crate::plugin) fn read(
         Fault::Invalid(clean(&format!("it is not a JSON list of outcomes: {error}"), 300))
     })?;
     if items.len() != records {
-        let reason = format!("it has {} outcomes for {records} records", items.len());
+        let reason = format!("it has {} outcomes, and records: {records}", items.len());
         return Err(Fault::Invalid(reason));
     }
     let mut outcomes = Answer::new(records, sizes);
@@ -177,7 +177,39 @@ mod tests {
                        {"key":"k","kind":"any","fields":{"x":[1, 2]}}]},
             {"mapped":[]}, {"skipped":"no e-mail"},
             {"failed":{"code":"email.invalid","message":"no \u001b[31m@","field":"Email"}}]"#;
-        insta::assert_debug_snapshot!(all(answer, 4).unwrap(), @"");
+        insta::assert_debug_snapshot!(all(answer, 4).unwrap(), @r#"
+        [
+            Mapped(
+                [
+                    Output {
+                        kind: "person",
+                        key: "k\"1",
+                        body: "{\"name\":\"A\\u00e9\",\"n\":5}",
+                    },
+                    Output {
+                        kind: "any",
+                        key: "k",
+                        body: "{\"x\":[1, 2]}",
+                    },
+                ],
+            ),
+            Mapped(
+                [],
+            ),
+            Skipped(
+                "no e-mail",
+            ),
+            Failed(
+                Rejection {
+                    code: "email.invalid",
+                    message: "no �[31m@",
+                    field: Some(
+                        "Email",
+                    ),
+                },
+            ),
+        ]
+        "#);
     }
 
     #[test]
@@ -207,13 +239,32 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        invalid type: integer `7`, expected an object with mapped, skipped or failed at line 1 column 1
+        it is not exactly one of mapped, skipped and failed
+        it is not exactly one of mapped, skipped and failed
+        an output 'person' has an empty key
+        it has an output of the undeclared kind 'pet'
+        the fields of 'person': invalid type: sequence, expected an object at line 1 column 0
+        the fields of 'person': 'age' is not declared at line 1 column 6
+        the fields of 'person': 'n' comes twice at line 1 column 13
+        the body of 'any' is not a JSON object
+        it has two outputs 'any' of one key
+        the body of 'any' is not a JSON object
+        the code 'a b' is not 1 to 64 letters, digits, '.', '_' or '-'; it came with: m
+        "#);
     }
 
     #[test]
     fn blames_the_batch_where_it_must() {
         let shown = ["", "nonsense", "{}", "[]", r#"[{"skipped":"a"}] x"#]
             .map(|answer| all(answer, 1).unwrap_err().to_string());
-        insta::assert_snapshot!(shown.join("\n").replace("the plugin's answer is not valid: ", ""), @"");
+        insta::assert_snapshot!(shown.join("\n").replace("the plugin's answer is not valid: ", ""), @r#"
+        it is not a JSON list of outcomes: EOF while parsing a value at line 1 column 0
+        it is not a JSON list of outcomes: expected ident at line 1 column 2
+        it is not a JSON list of outcomes: invalid type: map, expected a sequence at line 1 column 0
+        it has 0 outcomes, and records: 1
+        it is not a JSON list of outcomes: trailing characters at line 1 column 19
+        "#);
     }
 }

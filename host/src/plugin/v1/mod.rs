@@ -17,7 +17,7 @@ pub(super) use table::read as read_table;
 /// The contract's package.
 pub(super) const PACKAGE: &str = "kilofold:mapping";
 /// The releases of it that this host serves.
-pub(super) const OFFERS: &str = "1.0";
+pub(super) const OFFERS: &str = "kilofold:mapping 1.0";
 /// The major release that this host serves.
 pub(super) const MAJOR: &str = "1";
 

@@ -68,22 +68,23 @@ pub(in crate::plugin) fn read(
         }
     }
     if !cells.is_empty() {
-        return Err(Fault::Invalid(format!("{} cells belong to no row", cells.len())));
+        let reason = format!("cells that belong to no row: {}", cells.len());
+        return Err(Fault::Invalid(reason));
     }
     Ok(outcomes.finish())
 }
 
 fn output(kind: u16, cells: &[u64], kinds: &[Kind], texts: &Texts<'_>) -> Result<Output, String> {
     let kind = kinds.get(usize::from(kind)).ok_or_else(|| {
-        format!("it has an output of kind {kind}, and {} kinds are declared", kinds.len())
+        format!("it has an output of kind {kind} (from 0), which is not declared")
     })?;
     let Some((key, fields)) = cells.split_first().filter(|_| cells.len() == kind.fields.len() + 1)
     else {
         return Err(format!(
-            "an output '{}' has {} cells: the key and {} fields are declared",
+            "an output '{}' has {} cells instead of {}, for the key and the declared fields",
             kind.name,
             cells.len(),
-            kind.fields.len()
+            kind.fields.len() + 1
         ));
     };
     let Value::Text(key) = value(*key, texts)? else {
@@ -259,7 +260,21 @@ mod tests {
         };
         let outcomes = read(&twice, &batch(2), &kinds(), sizes()).unwrap();
         shown.extend(outcomes.iter().map(message));
-        insta::assert_snapshot!(shown.join("\n").replace("plugin.invalid_output: the plugin's answer is not valid: ", ""), @"");
+        insta::assert_snapshot!(shown.join("\n").replace("plugin.invalid_output: the plugin's answer is not valid: ", ""), @r#"
+        it has an output of kind 9 (from 0), which is not declared
+        an output 'person' has 1 cells instead of 3, for the key and the declared fields
+        an output 'person' has an empty key
+        an output 'person' has a key that is no text
+        field 'n' of 'person': '01' is no number
+        field 'n' of 'person': 'k' is no boolean
+        field 'n' of 'person': 'k' is not JSON
+        field 'n' of 'person': a cell at 0 of length 9 is not within its text, or cuts a character
+        field 'n' of 'person': a cell at 15 of length 1 is not within its text, or cuts a character
+        field 'n' of 'person': a cell has the unknown type 2
+        the body of 'any' is not a JSON object
+        it gave more than one verdict for this record
+        it gave no answer for this record
+        "#);
     }
 
     #[test]
@@ -275,7 +290,12 @@ mod tests {
             read(vec![skip(0, u32::MAX)], 1),
             read(vec![skip(0, 1)], 4),
         ];
-        insta::assert_snapshot!(shown.join("\n").replace("the plugin's answer is not valid: ", ""), @"");
+        insta::assert_snapshot!(shown.join("\n").replace("the plugin's answer is not valid: ", ""), @r#"
+        it is about record 3 of 3, from 0
+        record 0 comes after record 1
+        record 0 has more cells than there are
+        cells that belong to no row: 3
+        "#);
     }
 
     #[test]

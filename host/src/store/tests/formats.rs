@@ -147,6 +147,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         drop(Entry::parse(&bytes));
+        drop(crate::store::groups::parse(&bytes));
         drop(Meta::read(&bytes));
         drop(SyncState::read(b"s", &bytes));
         drop(codec::open(b"r", &bytes));

@@ -89,15 +89,23 @@ impl Date {
 }
 
 /// A moment, to the millisecond; written in UTC as `2024-02-29T08:30:00Z`.
+///
+/// Kept as day and milliseconds of the day, so that what is only handed on is never turned into a count and back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateTime {
-    millis: i64,
+    date: Date,
+    clock: u32,
 }
 
 impl DateTime {
     /// A moment from milliseconds since 1970, if it lies in the years 1 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
-        (FIRST..=LAST).contains(&millis).then_some(Self { millis })
+        if !(FIRST..=LAST).contains(&millis) {
+            return None;
+        }
+        let since_year_0 = (millis + i64::from(MARCH_0) * DAY) as u64;
+        let date = Date::from_days((since_year_0 / DAY as u64) as u32)?;
+        Some(Self { date, clock: (since_year_0 % DAY as u64) as u32 })
     }
 
     /// A moment spelled `2024-02-29T08:30:00.000+0000`; `Z`, `+01:00` and no fraction are read as well.
@@ -119,34 +127,29 @@ impl DateTime {
                 (fraction, offset(zone)?)
             }
         };
-        let clock = (u32::from(hour) * 60 + u32::from(minute)) * 60 + u32::from(second);
-        let local = i64::from(date.days_since_1970()) * DAY + i64::from(clock * 1000) + fraction;
-        Self::from_millis(local - zone * 60_000)
+        let clock =
+            ((u32::from(hour) * 60 + u32::from(minute)) * 60 + u32::from(second)) * 1000 + fraction;
+        let local = Self { date, clock };
+        match zone {
+            0 => Some(local),
+            east => Self::from_millis(local.as_millis() - east * 60_000),
+        }
     }
 
     /// Milliseconds since 1970.
     pub fn as_millis(&self) -> i64 {
-        self.millis
+        i64::from(self.date.days_since_1970()) * DAY + i64::from(self.clock)
     }
 
     /// The day, in UTC.
     pub fn date(&self) -> Date {
-        self.split().0
-    }
-
-    /// The day and the milliseconds in it.
-    fn split(&self) -> (Date, u32) {
-        // The constructor admits only moments whose day exists.
-        let since_year_0 = (self.millis + i64::from(MARCH_0) * DAY) as u64;
-        let day = Date::from_days((since_year_0 / DAY as u64) as u32);
-        (day.unwrap_or(Date { year: 1970, month: 1, day: 1 }), (since_year_0 % DAY as u64) as u32)
+        self.date
     }
 
     pub(crate) fn write(&self, out: &mut String) {
-        let (date, clock) = self.split();
-        let (seconds, millis) = (clock / 1000, clock % 1000);
+        let (seconds, millis) = (self.clock / 1000, self.clock % 1000);
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        text[..10].copy_from_slice(&date.spell());
+        text[..10].copy_from_slice(&self.date.spell());
         put_two(&mut text, 11, (seconds / 3600) as u8);
         put_two(&mut text, 14, (seconds / 60 % 60) as u8);
         put_two(&mut text, 17, (seconds % 60) as u8);
@@ -184,7 +187,7 @@ fn two(bytes: &[u8]) -> Option<u8> {
 }
 
 /// Milliseconds of a fraction, if there is one, and what follows it.
-fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
+fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let Some((b'.', rest)) = bytes.split_first() else {
         return Some((0, bytes));
     };
@@ -193,7 +196,7 @@ fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
         return None;
     }
     let millis = (0..3).fold(0, |number, at| {
-        number * 10 + if at < length { i64::from(rest[at] - b'0') } else { 0 }
+        number * 10 + if at < length { u32::from(rest[at] - b'0') } else { 0 }
     });
     Some((millis, &rest[length..]))
 }

@@ -80,6 +80,9 @@ pub(crate) fn limit_header(state: &State, hits: &[FaultKind]) -> Option<String> 
     for hit in hits {
         match hit {
             FaultKind::LimitHeaderMissing => return None,
+            FaultKind::DailyLimit => {
+                value = limits::header(state.config.daily_limit, state.config.daily_limit, 0);
+            }
             FaultKind::LimitHeader { value: instead } => value = instead.clone(),
             FaultKind::LimitHeaderExtended => {
                 value.push_str("; api-bursts=1/750; per-app-api-usage=17/250(appName=kilofold)");

@@ -119,10 +119,12 @@ async fn entry(
         return (StatusCode::INTERNAL_SERVER_ERROR, "the simulator failed: see its log")
             .into_response();
     };
+    // Before the wait: a client must never take a time for the page's that lies after it was read.
+    let at = state.now();
     if !state.latency().is_zero() {
         tokio::time::sleep(state.latency()).await;
     }
-    send::send(&state, &peer, answer, &hits, gzip).await
+    send::send(&state, &peer, answer, &hits, gzip, at).await
 }
 
 /// Answers a request and notes that it was received.

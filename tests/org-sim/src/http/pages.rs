@@ -209,6 +209,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::org::{Org, Sizes};
+
+    #[test]
+    fn of_too_many_cursors_the_one_unused_for_longest_goes() {
+        let now = Timestamp::UNIX_EPOCH;
+        let org = Org::new(1, &Sizes(vec![("Contact".into(), 3)]), now);
+        let set = org.query("SELECT Id FROM Contact", false, now).unwrap();
+        let found = Arc::new(Found { serial: 1, set, text: String::new() });
+        let mut cursors = Cursors::default();
+        let names: Vec<String> =
+            (0..CURSORS).map(|_| cursors.open(Arc::clone(&found), now)).collect();
+        assert!(cursors.get(&names[0], now).is_some());
+        cursors.open(Arc::clone(&found), now);
+        assert_eq!((cursors.len(), cursors.rows), (CURSORS, CURSORS * 4));
+        assert!(cursors.get(&names[0], now).is_some());
+        assert!(cursors.get(&names[1], now).is_none());
+        let stale = now + CURSOR_LIFE + SignedDuration::from_secs(1);
+        assert!(cursors.get(&names[0], stale).is_none());
+        assert_eq!(cursors.rows, (CURSORS - 1) * 4);
+    }
 
     proptest! {
         #[test]

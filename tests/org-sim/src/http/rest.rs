@@ -78,7 +78,14 @@ fn data(
         lock(&state.auth).expire(token);
     }
     let refusal = match refusal {
-        Some(Refusal { counted: false, answer }) => return answer,
+        Some(Refusal { counted: false, mut answer }) => {
+            if answer.status == StatusCode::FORBIDDEN
+                && let Some(value) = effects::limit_header(state, hits)
+            {
+                answer.set(LIMIT_HEADER, &value);
+            }
+            return answer;
+        }
         other => other,
     };
     let session = match session(state, ask) {

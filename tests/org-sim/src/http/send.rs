@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
+use jiff::Timestamp;
 use rand::RngExt;
 
 use super::answer::Answer;
@@ -43,13 +44,14 @@ enum Step {
     Reset,
 }
 
-/// The response to an answer.
+/// The response to an answer that was made at this time.
 pub(crate) async fn send(
     state: &Arc<State>,
     peer: &Peer,
     mut answer: Answer,
     hits: &[FaultKind],
     gzip: bool,
+    at: Timestamp,
 ) -> Response {
     let mut truncated = false;
     for hit in hits {
@@ -66,7 +68,6 @@ pub(crate) async fn send(
     }
     let (parts, compressed) = answer.payload.parts(gzip && !truncated);
     let steps = steps(parts, hits);
-    let at = state.now();
     let mut response =
         Response::new(if steps.is_empty() { Body::empty() } else { body(state, peer, steps) });
     *response.status_mut() = answer.status;

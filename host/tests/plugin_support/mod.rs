@@ -1,0 +1,210 @@
+//! What the plugin tests share.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kilofold::model::{Batch, Outcome, RunId, Selection, Span, Stamp, SyncName};
+use kilofold::plugin::{Call, Engine, Error, Limits, Lookup, Mapped, Plugin, Settings, Source};
+use serde_json::Value;
+
+/// Limits that no honest plugin meets, however busy the machine is.
+pub fn patient() -> Limits {
+    Limits {
+        base_ms: 60_000,
+        start_ms: 60_000,
+        isolation_ms: 600_000,
+        compile_ms: 600_000,
+        ..Limits::default()
+    }
+}
+
+/// An engine without a cache. Time is taken from `patient` where the limits have their defaults.
+pub fn engine(limits: Limits) -> Engine {
+    let (usual, patient) = (Limits::default(), patient());
+    let either = |ours: u64, usual: u64, patient: u64| if ours == usual { patient } else { ours };
+    let limits = Limits {
+        base_ms: either(limits.base_ms, usual.base_ms, patient.base_ms),
+        start_ms: either(limits.start_ms, usual.start_ms, patient.start_ms),
+        isolation_ms: either(limits.isolation_ms, usual.isolation_ms, patient.isolation_ms),
+        compile_ms: either(limits.compile_ms, usual.compile_ms, patient.compile_ms),
+        ..limits
+    };
+    Engine::new(None, limits).unwrap()
+}
+
+/// A plugin and a sync to call it for.
+pub struct Bench {
+    pub plugin: Plugin,
+    sync: SyncName,
+    outputs: Outputs,
+}
+
+#[derive(Clone, Default)]
+struct Outputs(HashMap<(String, String), String>);
+
+impl Lookup for Outputs {
+    fn lookup(&self, kind: &str, keys: &[String]) -> Vec<Option<String>> {
+        keys.iter().map(|key| self.0.get(&(kind.to_owned(), key.clone())).cloned()).collect()
+    }
+}
+
+impl Bench {
+    pub fn new(engine: Engine, source: Source) -> Self {
+        let plugin = engine.load(&source).unwrap();
+        Self { plugin, sync: SyncName::new("Contact").unwrap(), outputs: Outputs::default() }
+    }
+
+    pub fn stock(name: &str) -> Self {
+        Self::new(engine(Limits::default()), Source::Stock(name.into()))
+    }
+
+    pub fn evil(limits: Limits) -> Self {
+        Self::new(engine(limits), Source::File(env!("KILOFOLD_EVIL_PLUGIN").into()))
+    }
+
+    /// Puts a body where the plugin can look it up.
+    pub fn store(&mut self, kind: &str, key: &str, body: &str) {
+        self.outputs.0.insert((kind.to_owned(), key.to_owned()), body.to_owned());
+    }
+
+    pub fn settings(&self, settings: Value) -> Result<Settings, Vec<String>> {
+        let Value::Object(settings) = settings else { panic!("settings are an object") };
+        self.plugin
+            .check_settings(&settings)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    /// Maps records with the fields that the plugin reads.
+    pub fn map(&self, settings: Value, records: &str) -> Result<Mapped, Error> {
+        let reads = &self.plugin.description().reads;
+        let fields: Vec<&str> = reads.iter().map(|field| field.name.as_str()).collect();
+        self.map_fields(settings, records, &fields)
+    }
+
+    pub fn map_fields(
+        &self,
+        settings: Value,
+        records: &str,
+        fields: &[&str],
+    ) -> Result<Mapped, Error> {
+        let settings = self.settings(settings).unwrap();
+        self.map_batch(&settings, &batch(records, fields))
+    }
+
+    pub fn map_batch(&self, settings: &Settings, batch: &Batch) -> Result<Mapped, Error> {
+        let call = Call {
+            object: "Contact",
+            sync: &self.sync,
+            run: RunId(7),
+            batch: 3,
+            read_at: Stamp::parse("2024-02-29T12:00:00Z").unwrap(),
+            settings,
+            lookup: Arc::new(self.outputs.clone()),
+        };
+        self.plugin.map(&call, batch)
+    }
+}
+
+/// Records of a JSON list with these fields.
+pub fn batch(records: &str, fields: &[&str]) -> Batch {
+    let fields: Vec<String> = fields.iter().map(|&name| name.to_owned()).collect();
+    let text = Bytes::copy_from_slice(records.as_bytes());
+    let at = Span { start: 0, len: u32::try_from(records.len()).unwrap() };
+    Selection::new(&fields, Some("SystemModstamp")).read_list(&text, at).unwrap()
+}
+
+/// Sets a field of a record by its path.
+pub fn set(record: &mut Value, path: &str, value: Value) {
+    match path.split_once('.') {
+        Some((parent, rest)) => {
+            let parent = &mut record[parent];
+            if parent.is_null() {
+                *parent = Value::Object(serde_json::Map::new());
+            }
+            set(parent, rest, value);
+        }
+        None => record[path] = value,
+    }
+}
+
+/// Outcomes, one a line.
+pub fn shown(outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Mapped(outputs) => {
+                for output in outputs {
+                    writeln!(text, "{} {}: {}", output.kind, output.key, output.body).unwrap();
+                }
+            }
+            Outcome::Skipped(reason) => writeln!(text, "skipped: {reason}").unwrap(),
+            Outcome::Failed(rejection) => {
+                let field = rejection.field.as_deref().unwrap_or("-");
+                writeln!(text, "failed {} {field}: {}", rejection.code, rejection.message).unwrap();
+            }
+        }
+    }
+    text
+}
+
+/// A component that imports and exports empty instances of these names, and does nothing.
+pub fn component(imports: &[&str], exports: &[&str]) -> Vec<u8> {
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    let mut section = |id: u8, body: Vec<u8>| {
+        bytes.push(id);
+        bytes.push(u8::try_from(body.len()).unwrap());
+        bytes.extend(body);
+    };
+    let name = |name: &str| {
+        let mut named = vec![0, u8::try_from(name.len()).unwrap()];
+        named.extend(name.as_bytes());
+        named
+    };
+    // One type: an instance without exports.
+    section(7, vec![1, 0x42, 0]);
+    for import in imports {
+        section(10, [vec![1], name(import), vec![5, 0]].concat());
+    }
+    for (i, export) in exports.iter().enumerate() {
+        // An instance of nothing, exported under the name; imports and exports count as instances too.
+        section(5, vec![1, 1, 0]);
+        let index = u8::try_from(imports.len() + 2 * i).unwrap();
+        section(11, [vec![1], name(export), vec![5, index, 0]].concat());
+    }
+    bytes
+}
+
+/// A component with one function of so many additions that compiling it takes seconds. The nonce makes it another one.
+pub fn compile_bomb(nonce: u8) -> Vec<u8> {
+    fn section(id: u8, body: &[u8]) -> Vec<u8> {
+        [&[id], leb(body.len()).as_slice(), body].concat()
+    }
+    fn leb(mut value: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let low = u8::try_from(value & 127).unwrap();
+            value >>= 7;
+            bytes.push(if value == 0 { low } else { low | 128 });
+            if value == 0 {
+                return bytes;
+            }
+        }
+    }
+    // (func (param i32) (result i32) local.get 0, then `local.get 0, i32.const nonce, i32.xor, i32.add` many times)
+    let mut code = vec![0, 0x20, 0];
+    for _ in 0..200_000 {
+        code.extend([0x20, 0, 0x41, nonce, 0x73, 0x6a]);
+    }
+    code.push(0x0b);
+    let function = [leb(code.len()), code].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 1, 0x7f, 1, 0x7f]),
+        section(3, &[1, 0]),
+        section(10, &[vec![1], function].concat()),
+    ];
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
