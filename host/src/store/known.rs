@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::entry::{Entry, State};
+use super::entry::Entry;
 use super::error::Error;
 use super::groups::Groups;
 use super::runs::read_state;

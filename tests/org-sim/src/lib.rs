@@ -53,6 +53,7 @@ mod sim;
 pub mod soql;
 mod state;
 mod sync;
+pub mod user;
 
 pub use config::{ClockMode, Evict, SimConfig};
 pub use control_change::Plan;
