@@ -195,7 +195,12 @@ mod tests {
         let mut failure = Failure::new("run.unknown", "the store has no run 7\u{1b}[2J");
         failure.causes.push("it was never begun".to_owned());
         let text = console::strip_ansi_codes(&failure.render(false)).into_owned();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        error: the store has no run 7\u{1b}[2J [run.unknown]
+          because: it was never begun
+          it means: The store has no run of that number.
+          to do: list the runs with `kilofold imports`
+        ");
         let json: serde_json::Value = serde_json::from_str(&failure.render(true)).unwrap();
         assert_eq!(json["code"], "run.unknown");
         assert_eq!(failure.exit, Exit::Failed);
