@@ -255,6 +255,12 @@ pub(super) const ALL: &[Explained] = &[
         "see status.salesforce.com; it is tried again at the next run",
     ),
     of(
+        "plugin.object",
+        "the plugin does not map the object",
+        "The plugin names the objects that it maps, and the sync's is not among them.",
+        "name another plugin for the sync; `passthrough` maps any object",
+    ),
+    of(
         "query.bad",
         "the query cannot be used",
         "A part of the sync is not what SOQL takes. Nothing was sent.",
