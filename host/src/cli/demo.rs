@@ -82,8 +82,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
             insert: 1,
             delete: usize::from(every_ms < 450),
             rounds: None,
-        })
-        .map_err(|error| demo("keep changing records", &error))?;
+        });
     }
     let running = host(&app, listener).await?;
     tokio::select! {

@@ -386,11 +386,11 @@ impl Plugin {
                         guilty: traps + 1,
                         records: batch.len(),
                         most: limits.traps,
-                        last: fault.rejection(),
+                        last: Box::new(fault.rejection()),
                     });
                 }
                 Verdict::OutOfTime => {
-                    let (ms, last) = (limits.isolation_ms, fault.rejection());
+                    let (ms, last) = (limits.isolation_ms, Box::new(fault.rejection()));
                     return Err(Error::IsolationTimeout { subject: subject(), ms, last });
                 }
             }

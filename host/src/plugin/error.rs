@@ -216,7 +216,7 @@ pub enum Error {
         /// The limit.
         most: u32,
         /// The last one.
-        last: Rejection,
+        last: Box<Rejection>,
     },
     /// The records that break it were not found in time.
     #[error("{subject} breaks on records that were not found within {ms} ms; the last: {}", last.message)]
@@ -226,7 +226,7 @@ pub enum Error {
         /// The limit in milliseconds.
         ms: u64,
         /// How it broke the last time.
-        last: Rejection,
+        last: Box<Rejection>,
     },
 }
 

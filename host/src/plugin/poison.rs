@@ -31,8 +31,9 @@ impl Plan {
     /// The whole of a batch first. At most `most` guilty records and `patience` spent on slices after the first break
     /// are borne.
     pub(super) fn new(records: usize, most: u32, patience: Duration) -> Self {
-        let slices = if records == 0 { Vec::new() } else { vec![0..records] };
-        Self { slices, guilty: 0, most, searching: None, patience }
+        let mut plan = Self { slices: Vec::new(), guilty: 0, most, searching: None, patience };
+        plan.push(0..records);
+        plan
     }
 
     /// The slice to try next.
