@@ -11,7 +11,8 @@ use rand_chacha::ChaCha8Rng;
 use support::{Setup, TestEnv, id, name};
 
 /// No parents: their changes do not touch the record that shows them.
-const FIELDS: &str = "fields = [\"LastName\", \"Email\", \"Phone\", \"LastModifiedDate\"]\noverlap = \"10m\"";
+const FIELDS: &str =
+    "fields = [\"LastName\", \"Email\", \"Phone\", \"LastModifiedDate\"]\noverlap = \"10m\"";
 
 async fn contacts(count: usize) -> TestEnv {
     Setup::new(&[("Contact", count)]).sync("Contact", "passthrough", FIELDS).open().await
@@ -33,7 +34,10 @@ async fn change_delete_undelete_insert() {
     let run = env.run_well("Contact").await;
     assert_eq!((run.counts.mapped, run.counts.deleted), (65, 10), "{:?}", run.counts);
     assert_eq!(run.counts.fetched, 75 + run.counts.unchanged);
-    assert!(run.soql.contains("SystemModstamp >= ") && run.soql.ends_with("ORDER BY SystemModstamp, Id"));
+    assert!(
+        run.soql.contains("SystemModstamp >= ")
+            && run.soql.ends_with("ORDER BY SystemModstamp, Id")
+    );
     let news = env.feed().split_off(feed);
     assert_eq!(news.len(), 75);
     let retracted: BTreeSet<RecordId> =
@@ -78,9 +82,12 @@ async fn purged_records_stay_as_they_were() {
     env.sim.org().write().unwrap().purge("Contact", &gone, env.sim.now());
     env.later(3);
     env.run_well("Contact").await;
-    let (gone, kept): (Vec<_>, Vec<_>) =
-        env.records("Contact").into_iter().partition(|record| gone.iter().any(|id| id == record.id.as_str()));
-    let seen: Vec<(bool, usize)> = gone.iter().map(|record| (record.deleted, record.outputs.len())).collect();
+    let (gone, kept): (Vec<_>, Vec<_>) = env
+        .records("Contact")
+        .into_iter()
+        .partition(|record| gone.iter().any(|id| id == record.id.as_str()));
+    let seen: Vec<(bool, usize)> =
+        gone.iter().map(|record| (record.deleted, record.outputs.len())).collect();
     assert_eq!(seen, [(true, 0), (true, 0), (false, 1), (false, 1)]);
     assert_eq!(kept.len(), 296);
     for (record, (id, _, deleted)) in
@@ -132,7 +139,8 @@ async fn random_histories_end_as_the_org() {
                     env.sim.org().write().unwrap().undelete("Contact", &ids, env.sim.now());
                 }
                 4 => {
-                    let stamp = env.sim.now() - SignedDuration::from_secs(dice.random_range(0..400));
+                    let stamp =
+                        env.sim.now() - SignedDuration::from_secs(dice.random_range(0..400));
                     env.sim.org().write().unwrap().insert_at("Contact", 10, step, stamp);
                 }
                 5 => drop(env.run_until("Contact", dice.random_range(0..4)).await),

@@ -70,7 +70,10 @@ fn evidence(env: &TestEnv, run: &Run) {
     assert_eq!(run.cursor_after.open, None);
     assert_eq!(run.cursor_after.covered, Some(run.window.unwrap().to));
     assert_eq!(env.store().cursor(&run.sync).unwrap(), run.cursor_after);
-    assert!(run.soql.starts_with("SELECT Id, SystemModstamp, IsDeleted") && run.soql.ends_with("ORDER BY Id"));
+    assert!(
+        run.soql.starts_with("SELECT Id, SystemModstamp, IsDeleted")
+            && run.soql.ends_with("ORDER BY Id")
+    );
     assert!(run.ended.unwrap() >= run.started && run.quota_after.is_some());
     assert!(run.retries.is_empty() && run.notes.is_empty(), "{:?} {:?}", run.retries, run.notes);
 }
@@ -114,12 +117,18 @@ fn failures(env: &TestEnv, run: &Run) {
     let kept = env.failures(run.id);
     assert_eq!(kept.len() as u64, run.counts.failed);
     for failure in kept {
-        assert_eq!((failure.rejection.code.as_str(), failure.rejection.field.as_deref()), ("email.invalid", Some("Email")));
+        assert_eq!(
+            (failure.rejection.code.as_str(), failure.rejection.field.as_deref()),
+            ("email.invalid", Some("Email"))
+        );
         let record = env.store().record(&name("Contact"), failure.id).unwrap().unwrap();
         assert_eq!(record.raw, failure.raw);
         assert!(matches!(record.state, State::Failed(_)));
         let raw: Value = serde_json::from_str(failure.raw.as_deref().unwrap()).unwrap();
-        assert!(failure.rejection.message.contains(raw["Email"].as_str().unwrap().trim()), "{failure:?}");
+        assert!(
+            failure.rejection.message.contains(raw["Email"].as_str().unwrap().trim()),
+            "{failure:?}"
+        );
     }
 }
 
@@ -143,12 +152,14 @@ async fn a_second_run_of_a_quiet_org_changes_nothing() {
 /// Neither tokens nor the app's secret are in a file of the host but the user's own secret, nor in what it tells.
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_stay_secret() {
-    let mut env = Setup::new(&[("Contact", 300)]).sync("Contact", "contact-to-person", "").open().await;
+    let mut env =
+        Setup::new(&[("Contact", 300)]).sync("Contact", "contact-to-person", "").open().await;
     env.run_well("Contact").await;
     let calls = env.store().journal_since(Stamp(0)).unwrap();
     assert!(calls.iter().any(|(_, call)| call.purpose == Purpose::Token));
     assert_eq!(env.received(RequestClass::Token).len(), 1);
-    let told = format!("{:?} {:?} {:?}", env.app().config, env.app().org, env.app().org.connections());
+    let told =
+        format!("{:?} {:?} {:?}", env.app().config, env.app().org, env.app().org.connections());
     env.close();
     env.open().await;
     env.close();

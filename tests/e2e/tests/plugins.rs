@@ -10,9 +10,14 @@ async fn one_poisonous_record_in_a_thousand_costs_one_record() {
     let evil = plugin("kilofold_evil.wasm");
     let evil = evil.to_str().unwrap();
     let lines = |name: &str, mode: &str| {
-        format!("name = \"{name}\"\nfields = [\"LastName\", \"Phone\"]\nconfig = {{ mode = \"{mode}\" }}")
+        format!(
+            "name = \"{name}\"\nfields = [\"LastName\", \"Phone\"]\nconfig = {{ mode = \"{mode}\" }}"
+        )
     };
-    let modes = [("panics", "panic-on-marked", "plugin.panic"), ("aborts", "abort-on-marked", "plugin.trap")];
+    let modes = [
+        ("panics", "panic-on-marked", "plugin.panic"),
+        ("aborts", "abort-on-marked", "plugin.trap"),
+    ];
     let mut setup = Setup::new(&[("Contact", 3_000)]);
     for (name, mode, _) in modes {
         setup = setup.sync("Contact", evil, &lines(name, mode));
@@ -74,7 +79,8 @@ async fn one_poisonous_record_in_a_thousand_costs_one_record() {
 async fn a_plugin_that_always_breaks_fails_the_run() {
     let evil = plugin("kilofold_evil.wasm");
     let lines = "fields = [\"LastName\"]\nconfig = { mode = \"abort\" }";
-    let env = Setup::new(&[("Contact", 500)]).sync("Contact", evil.to_str().unwrap(), lines).open().await;
+    let env =
+        Setup::new(&[("Contact", 500)]).sync("Contact", evil.to_str().unwrap(), lines).open().await;
     let run = env.run("Contact").await;
     let Some(Ending::Failed { code, message }) = &run.ending else { panic!("{:?}", run.ending) };
     assert!(code.starts_with("plugin.") && !message.is_empty(), "{code}: {message}");

@@ -106,7 +106,8 @@ async fn a_graceful_stop_keeps_the_place() {
     let mut events = env.app().bus.subscribe();
     let schedule = env.app().schedule().await.unwrap();
     let committed = async {
-        while !matches!(events.recv().await.unwrap().event, Event::BatchCommitted { page: 1, .. }) {}
+        while !matches!(events.recv().await.unwrap().event, Event::BatchCommitted { page: 1, .. }) {
+        }
     };
     tokio::time::timeout(PATIENCE, committed).await.unwrap();
     schedule.stop().await;

@@ -191,7 +191,8 @@ impl TestEnv {
             .into_iter()
             .map(|(_, call)| call)
             .collect();
-        let entered = |purpose: Purpose| calls.iter().filter(|call| call.purpose == purpose).count();
+        let entered =
+            |purpose: Purpose| calls.iter().filter(|call| call.purpose == purpose).count();
         let pairs = [
             (vec![Purpose::Query, Purpose::Count, Purpose::Probe], RequestClass::Query),
             (vec![Purpose::QueryMore], RequestClass::QueryMore),
@@ -206,7 +207,10 @@ impl TestEnv {
         for (purposes, class) in pairs {
             let ledger: usize = purposes.into_iter().map(entered).sum();
             let seen = notes.iter().filter(|note| note.class == class).count();
-            assert!((seen..=seen + unsent).contains(&ledger), "{class:?}: {ledger} entered, {seen} seen");
+            assert!(
+                (seen..=seen + unsent).contains(&ledger),
+                "{class:?}: {ledger} entered, {seen} seen"
+            );
             sum += ledger;
         }
         assert_eq!(sum - entered(Purpose::Versions), ours, "every counted purpose was compared");
@@ -214,8 +218,8 @@ impl TestEnv {
     }
 
     /// No page was fetched a second time that had been committed: every query that was made begins behind what was
-    /// committed when its run began, and within a run no offset comes twice. For one sync of one object whose records
-    /// do not change, read in whole pages.
+    /// committed when its run began, and within a run no offset comes twice. For the first window of the only sync of an
+    /// object whose records do not change meanwhile.
     pub fn assert_no_committed_page_again(&self, sync: &str) {
         let runs = self.runs(sync);
         let ids = self.ids(&runs[0].object);
@@ -226,12 +230,17 @@ impl TestEnv {
             None => 0,
         };
         let (mut committed, mut queries) = (0, HashMap::<&str, usize>::new());
-        for run in &runs {
-            if !run.soql.is_empty() {
-                assert_eq!(begins(&run.soql), committed, "run {} begins where the last commit is", run.id);
-                *queries.entry(&run.soql).or_default() += 1;
+        for run in runs.iter().filter(|run| !run.soql.is_empty()) {
+            *queries.entry(&run.soql).or_default() += 1;
+            if committed < ids.len() {
+                assert_eq!(
+                    begins(&run.soql),
+                    committed,
+                    "run {} begins at the last commit",
+                    run.id
+                );
+                committed += usize::try_from(run.counts.fetched).unwrap();
             }
-            committed += usize::try_from(run.counts.fetched).unwrap();
         }
         assert_eq!(committed, ids.len(), "each record was committed once");
         let mut seen = HashMap::<(String, usize), usize>::new();

@@ -73,9 +73,10 @@ impl Setup {
 
 /// Record counts of objects; those left out are empty.
 pub fn sizes(counts: &[(&str, usize)]) -> Sizes {
-    let mut all: Vec<(String, usize)> = ["Contact", "Account", "Lead", "Opportunity", "Task", "Invoice__c"]
-        .map(|object| (object.to_owned(), 0))
-        .into();
+    let mut all: Vec<(String, usize)> =
+        ["Contact", "Account", "Lead", "Opportunity", "Task", "Invoice__c"]
+            .map(|object| (object.to_owned(), 0))
+            .into();
     all.extend(counts.iter().map(|(object, count)| ((*object).to_owned(), *count)));
     Sizes(all)
 }
@@ -181,8 +182,8 @@ impl TestEnv {
 
     /// Runs a sync once.
     pub async fn run(&self, sync: &str) -> Run {
-        let run = self.app().run_once(&name(sync), Trigger::Manual, &CancellationToken::new());
-        run.await.unwrap()
+        let (sync, cancel) = (name(sync), CancellationToken::new());
+        self.app().run_once(&sync, Trigger::Manual, &cancel).await.unwrap()
     }
 
     /// Runs a sync, which must succeed.
