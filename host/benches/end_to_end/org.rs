@@ -29,7 +29,10 @@ pub fn serve(records: usize, gzip: bool) -> Result<()> {
         .await?;
         sim.set_clock(ClockMode::Fixed(now));
         let config = sim.config();
-        println!("{}", json!({"url": sim.url(), "id": config.client_id, "secret": config.client_secret}));
+        println!(
+            "{}",
+            json!({"url": sim.url(), "id": config.client_id, "secret": config.client_secret})
+        );
         tokio::task::spawn_blocking(|| {
             std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())
         })
@@ -113,9 +116,9 @@ impl Org {
     }
 
     fn json(&self, request: reqwest::RequestBuilder) -> Result<Value> {
-        Ok(self.runtime.block_on(async {
-            request.send().await?.error_for_status()?.json::<Value>().await
-        })?)
+        Ok(self
+            .runtime
+            .block_on(async { request.send().await?.error_for_status()?.json::<Value>().await })?)
     }
 
     /// Waits so long before every answer from now on.
@@ -144,9 +147,7 @@ impl Org {
     /// The calls among them.
     pub fn calls(&self) -> Result<Calls> {
         let log = self.log()?;
-        let query = |note: &&Value| {
-            matches!(note["class"].as_str(), Some("query" | "query_more"))
-        };
+        let query = |note: &&Value| matches!(note["class"].as_str(), Some("query" | "query_more"));
         Ok(Calls {
             query: log.iter().filter(query).count(),
             counted: log.iter().filter(|note| note["counted"] == true).count(),
@@ -162,12 +163,13 @@ impl Org {
         let mut request = first.query(&[("q", soql)]);
         loop {
             request = request.bearer_auth(&self.token).header("Sforce-Query-Options", &options);
-            let body = self.runtime.block_on(async {
-                request.send().await?.error_for_status()?.bytes().await
-            })?;
+            let body = self
+                .runtime
+                .block_on(async { request.send().await?.error_for_status()?.bytes().await })?;
             bytes += body.len();
             let head = String::from_utf8_lossy(body.get(..300).unwrap_or(&body));
-            let next = head.split_once("\"nextRecordsUrl\":\"").and_then(|(_, url)| url.split_once('"'));
+            let next =
+                head.split_once("\"nextRecordsUrl\":\"").and_then(|(_, url)| url.split_once('"'));
             match next {
                 Some((url, _)) => request = self.client.get(self.address(url)),
                 None => return Ok(Raw { bytes, took: begun.elapsed() }),

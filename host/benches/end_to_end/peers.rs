@@ -51,11 +51,7 @@ fn jsforce(cache: &Path) -> Result<Peer> {
         install.current_dir(&home).arg("install").args(options);
         child::run(&mut install, &home.join("install.log"))?;
     }
-    Ok(Peer {
-        name: "jsforce",
-        interpreter: "node".into(),
-        script: home.join("jsforce_pull.mjs"),
-    })
+    Ok(Peer { name: "jsforce", interpreter: "node".into(), script: home.join("jsforce_pull.mjs") })
 }
 
 fn simple_salesforce(cache: &Path) -> Result<Peer> {

@@ -84,7 +84,9 @@ impl Mapper {
 /// The plugin beside native code that does the same, both from the answer's text to stored bodies.
 fn mapping(group: &mut BenchmarkGroup<'_, WallTime>, mapper: &Mapper, page: &Page) -> Result<()> {
     let mapped = mapper.map(page)?;
-    for (name, native) in [("serde_json", native::serde_json(page)?), ("sonic-rs", native::sonic(page)?)] {
+    for (name, native) in
+        [("serde_json", native::serde_json(page)?), ("sonic-rs", native::sonic(page)?)]
+    {
         if native != mapped {
             let differs = native.iter().zip(&mapped).find(|(native, mapped)| native != mapped);
             return Err(format!("the plugin and {name} differ: {differs:#?}").into());
@@ -102,7 +104,8 @@ fn mapping(group: &mut BenchmarkGroup<'_, WallTime>, mapper: &Mapper, page: &Pag
     });
 
     let map = quickest(|| mapper.map(page).is_ok());
-    let whole = quickest(|| page.selection.read_answer(&page.text).is_ok() && mapper.map(page).is_ok());
+    let whole =
+        quickest(|| page.selection.read_answer(&page.text).is_ok() && mapper.map(page).is_ok());
     for (name, took) in [
         ("serde_json", quickest(|| native::serde_json(page).is_ok())),
         ("sonic-rs", quickest(|| native::sonic(page).is_ok())),
@@ -130,7 +133,11 @@ fn quickest(mut work: impl FnMut() -> bool) -> Duration {
 }
 
 /// One commit of a page: looking up what is known of it, and the durable step.
-fn storing(group: &mut BenchmarkGroup<'_, WallTime>, mapper: &Mapper, pages: &[Page]) -> Result<()> {
+fn storing(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    mapper: &Mapper,
+    pages: &[Page],
+) -> Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let store = Store::open(folder.path(), &Options::default())?;
     let run = store.begin_run(NewRun {
@@ -147,7 +154,10 @@ fn storing(group: &mut BenchmarkGroup<'_, WallTime>, mapper: &Mapper, pages: &[P
     for page in pages {
         // The same records once more, each of them changed.
         let changed = page.changed()?;
-        mapped.push([(page.batch.clone(), mapper.map(page)?), (changed.batch.clone(), mapper.map(&changed)?)]);
+        mapped.push([
+            (page.batch.clone(), mapper.map(page)?),
+            (changed.batch.clone(), mapper.map(&changed)?),
+        ]);
     }
     let commit = |page: usize, side: usize| -> Result<(Duration, kilofold::model::Counts)> {
         let (batch, outcomes) = &mapped[page % PAGES][side % 2];
@@ -183,13 +193,14 @@ fn storing(group: &mut BenchmarkGroup<'_, WallTime>, mapper: &Mapper, pages: &[P
     group.bench_function("commit new records", |b| {
         b.iter_custom(|n| {
             let n = usize::try_from(n).unwrap_or(usize::MAX);
-            (0..n).map(|i| {
-                if i % PAGES == 0 {
-                    store.reset(&mapper.sync).unwrap_or_else(|error| panic!("{error}"));
-                }
-                told(commit(i, 0), |counts| counts.unchanged == 0)
-            })
-            .sum()
+            (0..n)
+                .map(|i| {
+                    if i % PAGES == 0 {
+                        store.reset(&mapper.sync).unwrap_or_else(|error| panic!("{error}"));
+                    }
+                    told(commit(i, 0), |counts| counts.unchanged == 0)
+                })
+                .sum()
         });
     });
     store.reset(&mapper.sync)?;
@@ -251,7 +262,8 @@ impl Journal for Book {
 /// A permit for one call, taken and given back.
 fn permits(group: &mut BenchmarkGroup<'_, WallTime>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let caller = Caller { connection: ConnectionName::new("main")?, sync: None, run: Some(RunId(1)) };
+    let caller =
+        Caller { connection: ConnectionName::new("main")?, sync: None, run: Some(RunId(1)) };
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let store = Store::open(folder.path(), &Options::default())?;
     group.throughput(Throughput::Elements(1));

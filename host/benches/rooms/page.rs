@@ -30,10 +30,13 @@ pub fn make(fields: &[String], pages: usize) -> Result<Vec<Page>> {
     let sizes = [("Contact", SIZE * pages), ("Account", SIZE)];
     let sizes = sizes.map(|(name, size)| (name.to_owned(), size)).to_vec();
     let org = Org::new(1, &Sizes(sizes), now);
-    let soql = format!("SELECT {}, {MORE} FROM Contact ORDER BY SystemModstamp, Id", fields.join(", "));
+    let soql =
+        format!("SELECT {}, {MORE} FROM Contact ORDER BY SystemModstamp, Id", fields.join(", "));
     let found = org.query(&soql, true, now)?;
     let selection = Selection::new(fields, Some("SystemModstamp"));
-    (0..pages).map(|page| Page::new(&org.page(&found, page * SIZE, SIZE, "62.0"), &selection)).collect()
+    (0..pages)
+        .map(|page| Page::new(&org.page(&found, page * SIZE, SIZE, "62.0"), &selection))
+        .collect()
 }
 
 impl Page {
@@ -49,7 +52,9 @@ impl Page {
     /// The same records with another e-mail address and another last name each.
     pub fn changed(&self) -> Result<Self> {
         let text = std::str::from_utf8(&self.text)?;
-        let text = text.replace("\"Email\":\"", "\"Email\":\"x").replace("\"LastName\":\"", "\"LastName\":\"X");
+        let text = text
+            .replace("\"Email\":\"", "\"Email\":\"x")
+            .replace("\"LastName\":\"", "\"LastName\":\"X");
         let records = text.split_once("\"records\":").ok_or("no records")?.1;
         Self::new(records.trim_end_matches('}').to_owned().as_bytes(), &self.selection)
     }
