@@ -62,7 +62,11 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let sim = Sim::start(sim).await.map_err(|error| demo("start the simulated org", &error))?;
     let wanted = |name: &str| SYNCS.iter().any(|(object, ..)| *object == name);
     let records: usize = sizes.iter().filter(|(name, _)| wanted(name)).map(|(_, n)| n).sum();
-    tell(&format!("A simulated Salesforce org with {} records of 6 objects listens at {}.", grouped(records as u64), sim.url()));
+    tell(&format!(
+        "A simulated Salesforce org with {} records of 6 objects listens at {}.",
+        grouped(records as u64),
+        sim.url()
+    ));
 
     let listener = Listener::bind(args.listen).await?;
     let address = listener.address();
@@ -71,7 +75,10 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let app = open(Config::load(&path)?).await?;
     connect(&app).await?;
 
-    tell(&format!("\nThe first run of each sync takes everything; {} later takes what changed.\n", rounds(args.rounds)));
+    tell(&format!(
+        "\nThe first run of each sync takes everything; {} later takes what changed.\n",
+        rounds(args.rounds)
+    ));
     let progress = Progress::start(&app.bus);
     let seen = count_runs(&app, args.rounds);
     for (object, _, every_ms) in SYNCS {
@@ -205,13 +212,19 @@ fn summary(app: &App, out: &Out, folder: &Folder, path: &Path) -> Result<(), Fai
         out.line("")?;
         out.line(&plain(&format!(
             "The plugin rejected {} records of run {} ({}), for example {}: {} [{}]",
-            run.counts.failed, run.id, run.sync, failure.id, failure.rejection.message, failure.rejection.code,
+            run.counts.failed,
+            run.id,
+            run.sync,
+            failure.id,
+            failure.rejection.message,
+            failure.rejection.code,
         )))?;
     }
-    let (records, outputs) = app.config.syncs.iter().try_fold((0, 0), |(records, outputs), sync| {
-        let stored = app.store.counts(&sync.name)?;
-        Ok::<_, crate::store::Error>((records + stored.records, outputs + stored.outputs))
-    })?;
+    let (records, outputs) =
+        app.config.syncs.iter().try_fold((0, 0), |(records, outputs), sync| {
+            let stored = app.store.counts(&sync.name)?;
+            Ok::<_, crate::store::Error>((records + stored.records, outputs + stored.outputs))
+        })?;
     out.line(&format!(
         "Stored: {} records and {} outputs in {} API calls; the feed has {} entries.",
         grouped(records),
@@ -258,4 +271,3 @@ fn demo(what: &str, why: &dyn std::fmt::Display) -> Failure {
 fn tell(text: &str) {
     eprintln!("{text}");
 }
-
