@@ -1,4 +1,5 @@
 //! The API over real sockets, with a real store.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
