@@ -186,7 +186,7 @@ fn every_code_is_explained() {
 /// `room.what-is-wrong`.
 fn is_code(text: &str) -> bool {
     let word =
-        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || "-_".contains(c));
     text.split_once('.').is_some_and(|(room, what)| word(room) && word(what))
         && !["toml", "md", "rs", "wasm", "json", "com"].contains(&text.rsplit('.').next().unwrap())
 }
