@@ -1,0 +1,280 @@
+//! `cargo bench --bench rooms`: what each room costs for one page of 1000 Contacts of about 1.2 KB.
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+mod native;
+mod page;
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use kilofold::model::{
+    Call, Caller, ConnectionName, Cursor, Outcome, PageNote, Purpose, RunId, Stamp, SyncName,
+    Timing, Trigger,
+};
+use kilofold::plugin::{self, Engine, Limits, NoLookup, Plugin, Settings, Source};
+use kilofold::quota::{Gate, Journal, Rules};
+use kilofold::store::{Commit, NewRun, Options, Store, Verdict};
+
+use page::Page;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Pages that the store gets one after the other before it begins anew.
+const PAGES: usize = 20;
+
+fn main() -> Result<()> {
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1500))
+        .configure_from_args();
+    let mut group = criterion.benchmark_group("page");
+    group.throughput(Throughput::Elements(page::SIZE as u64));
+
+    let mapper = Mapper::new()?;
+    let pages = page::make(&mapper.fields(), PAGES)?;
+    let first = pages.first().ok_or("no page")?;
+    println!("{} records, {} bytes", first.batch.len(), first.text.len());
+    group.bench_function("read an answer", |b| {
+        b.iter(|| first.selection.read_answer(black_box(&first.text)));
+    });
+    mapping(&mut group, &mapper, first)?;
+    storing(&mut group, &mapper, &pages)?;
+    permits(&mut group)?;
+    group.finish();
+    Ok(())
+}
+
+/// The contact plugin, ready to be called.
+struct Mapper {
+    plugin: Plugin,
+    settings: Settings,
+    sync: SyncName,
+}
+
+impl Mapper {
+    fn new() -> Result<Self> {
+        let engine = Engine::new(None, Limits::default())?;
+        let plugin = engine.load(&Source::Stock("contact-to-person".to_owned()))?;
+        let settings = plugin.check_settings(&serde_json::Map::new());
+        let settings = settings.map_err(|problems| format!("{problems:?}"))?;
+        Ok(Self { plugin, settings, sync: SyncName::new("Contact")? })
+    }
+
+    fn fields(&self) -> Vec<String> {
+        self.plugin.description().reads.iter().map(|read| read.name.clone()).collect()
+    }
+
+    fn map(&self, page: &Page) -> Result<Vec<Outcome>> {
+        let call = plugin::Call {
+            object: "Contact",
+            sync: &self.sync,
+            run: RunId(1),
+            batch: 0,
+            read_at: Stamp::now(),
+            settings: &self.settings,
+            lookup: Arc::new(NoLookup),
+        };
+        Ok(self.plugin.map(&call, &page.batch)?.outcomes)
+    }
+}
+
+/// The plugin beside native code that does the same, both from the answer's text to stored bodies.
+fn mapping(group: &mut BenchmarkGroup<'_, WallTime>, mapper: &Mapper, page: &Page) -> Result<()> {
+    let mapped = mapper.map(page)?;
+    for (name, native) in
+        [("serde_json", native::serde_json(page)?), ("sonic-rs", native::sonic(page)?)]
+    {
+        if native != mapped {
+            let differs = native.iter().zip(&mapped).find(|(native, mapped)| native != mapped);
+            return Err(format!("the plugin and {name} differ: {differs:#?}").into());
+        }
+    }
+    group.bench_function("map with the plugin", |b| b.iter(|| mapper.map(black_box(page)).is_ok()));
+    group.bench_function("read and map with the plugin", |b| {
+        b.iter(|| (page.selection.read_answer(&page.text).is_ok(), mapper.map(page).is_ok()));
+    });
+    group.bench_function("read and map natively with serde_json", |b| {
+        b.iter(|| native::serde_json(black_box(page)).is_ok());
+    });
+    group.bench_function("read and map natively with sonic-rs", |b| {
+        b.iter(|| native::sonic(black_box(page)).is_ok());
+    });
+
+    let map = quickest(|| mapper.map(page).is_ok());
+    let whole =
+        quickest(|| page.selection.read_answer(&page.text).is_ok() && mapper.map(page).is_ok());
+    for (name, took) in [
+        ("serde_json", quickest(|| native::serde_json(page).is_ok())),
+        ("sonic-rs", quickest(|| native::sonic(page).is_ok())),
+    ] {
+        println!(
+            "to native {name} ({} us a page): the plugin's part {:.2} ({} us), reading and mapping {:.2} ({} us)",
+            took.as_micros(),
+            map.as_secs_f64() / took.as_secs_f64(),
+            map.as_micros(),
+            whole.as_secs_f64() / took.as_secs_f64(),
+            whole.as_micros(),
+        );
+    }
+    Ok(())
+}
+
+/// The least of many: what the work takes when nothing disturbs it.
+fn quickest(mut work: impl FnMut() -> bool) -> Duration {
+    let times = (0..100).map(|_| {
+        let begun = Instant::now();
+        assert!(black_box(work()), "the work fails");
+        begun.elapsed()
+    });
+    times.min().unwrap_or_default()
+}
+
+/// One commit of a page: looking up what is known of it, and the durable step.
+fn storing(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    mapper: &Mapper,
+    pages: &[Page],
+) -> Result<()> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let store = Store::open(folder.path(), &Options::default())?;
+    let run = store.begin_run(NewRun {
+        sync: mapper.sync.clone(),
+        object: "Contact".to_owned(),
+        connection: ConnectionName::new("main")?,
+        trigger: Trigger::Manual,
+        started: Stamp::now(),
+        cursor_before: Cursor::default(),
+        plugin: Some(mapper.plugin.note()),
+        quota_before: None,
+    })?;
+    let mut mapped = Vec::new();
+    for page in pages {
+        // The same records once more, each of them changed.
+        let changed = page.changed()?;
+        mapped.push([
+            (page.batch.clone(), mapper.map(page)?),
+            (changed.batch.clone(), mapper.map(&changed)?),
+        ]);
+    }
+    let commit = |page: usize, side: usize| -> Result<(Duration, kilofold::model::Counts)> {
+        let (batch, outcomes) = &mapped[page % PAGES][side % 2];
+        let begun = Instant::now();
+        let known = store.known(&mapper.sync, batch)?;
+        let outcomes = outcomes.iter().enumerate().map(|(i, outcome)| match known.unchanged(i) {
+            true => Verdict::Unchanged,
+            false => Verdict::Became(outcome.clone()),
+        });
+        let outcomes = outcomes.collect();
+        let note = PageNote {
+            page: 0,
+            at: Stamp::now(),
+            bytes: 0,
+            counts: Default::default(),
+            timing: Timing::default(),
+            request_id: None,
+        };
+        let committed = store.commit(Commit {
+            run: run.id,
+            sync: &mapper.sync,
+            batch,
+            known,
+            outcomes,
+            cursor: Cursor::default(),
+            page: note,
+            calls: 0,
+            keep_raw: true,
+        })?;
+        Ok((begun.elapsed(), committed.counts))
+    };
+
+    group.bench_function("commit new records", |b| {
+        b.iter_custom(|n| {
+            let n = usize::try_from(n).unwrap_or(usize::MAX);
+            (0..n)
+                .map(|i| {
+                    if i % PAGES == 0 {
+                        store.reset(&mapper.sync).unwrap_or_else(|error| panic!("{error}"));
+                    }
+                    told(commit(i, 0), |counts| counts.unchanged == 0)
+                })
+                .sum()
+        });
+    });
+    store.reset(&mapper.sync)?;
+    for page in 0..PAGES {
+        commit(page, 0)?;
+    }
+    group.bench_function("commit unchanged records", |b| {
+        b.iter_custom(|n| {
+            let n = usize::try_from(n).unwrap_or(usize::MAX);
+            (0..n).map(|i| told(commit(i, 0), |counts| counts.unchanged == counts.fetched)).sum()
+        });
+    });
+    let mut round = 0;
+    group.bench_function("commit changed records", |b| {
+        b.iter_custom(|n| {
+            (0..n)
+                .map(|_| {
+                    round += 1;
+                    // Each pass over the pages turns them to their other side.
+                    let side = 1 + (round - 1) / PAGES;
+                    told(commit(round - 1, side), |counts| counts.unchanged == 0)
+                })
+                .sum()
+        });
+    });
+    Ok(())
+}
+
+fn told(
+    committed: Result<(Duration, kilofold::model::Counts)>,
+    wanted: fn(&kilofold::model::Counts) -> bool,
+) -> Duration {
+    match committed {
+        Ok((took, counts)) if wanted(&counts) => took,
+        other => panic!("not the commit that was to be measured: {other:?}"),
+    }
+}
+
+/// The journal of a host, with the store behind it or without.
+struct Book(Option<Store>);
+
+impl Journal for Book {
+    fn begin(&self, call: &Call) -> std::result::Result<u64, String> {
+        let entry = self.0.as_ref().map_or(Ok(0), |store| store.journal_begin(call));
+        entry.map_err(|error| error.to_string())
+    }
+
+    fn void(&self, entry: u64) {
+        if let Some(Err(error)) = self.0.as_ref().map(|store| store.journal_void(entry)) {
+            panic!("{error}");
+        }
+    }
+
+    fn since(&self, _: Stamp) -> std::result::Result<Vec<(u64, Call)>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// A permit for one call, taken and given back.
+fn permits(group: &mut BenchmarkGroup<'_, WallTime>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let caller =
+        Caller { connection: ConnectionName::new("main")?, sync: None, run: Some(RunId(1)) };
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let store = Store::open(folder.path(), &Options::default())?;
+    group.throughput(Throughput::Elements(1));
+    for (name, book) in [("in memory", Book(None)), ("durable", Book(Some(store)))] {
+        let gate = Gate::new(Rules::default(), Arc::new(book))?;
+        group.bench_function(format!("permit, {name}"), |b| {
+            b.iter(|| {
+                let permit = runtime.block_on(gate.permit(&caller, Purpose::QueryMore));
+                assert!(permit.is_ok(), "a permit was refused");
+            });
+        });
+    }
+    Ok(())
+}
