@@ -219,6 +219,12 @@ pub(super) const ALL: &[Explained] = &[
         "choose another object",
     ),
     of(
+        "output.conflict",
+        "two records claim one output",
+        "An output belongs to one record of its sync. This record yields one of a kind and key that another record has, or the same one twice; the first keeps it.",
+        "let the plugin make keys that no two records share, for example from the record's Id",
+    ),
+    of(
         "org.answer",
         "an answer that cannot be understood",
         "It does not look like Salesforce's: a proxy may be in between.",
