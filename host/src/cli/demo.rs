@@ -209,8 +209,9 @@ fn summary(app: &App, out: &Out, folder: &Folder, path: &Path) -> Result<(), Fai
     if let Some(run) = runs.iter().find(|run| run.counts.failed > 0)
         && let Some(failure) = app.store.failures(run.id, None, 1)?.first()
     {
+        out.line("")?;
         out.line(&plain(&format!(
-            "\nThe plugin rejected {} records of run {} ({}), for example {}: {} [{}]",
+            "The plugin rejected {} records of run {} ({}), for example {}: {} [{}]",
             run.counts.failed,
             run.id,
             run.sync,

@@ -24,7 +24,7 @@ pub struct Failure {
     /// How the program ends.
     pub exit: Exit,
     /// The place in the configuration, drawn.
-    shown: Option<String>,
+    shown: Option<Box<str>>,
 }
 
 impl Failure {
@@ -89,7 +89,7 @@ impl Failure {
             return serde_json::to_string(&said).unwrap_or_else(|_| self.what.clone());
         }
         if let Some(shown) = &self.shown {
-            return shown.clone();
+            return shown.to_string();
         }
         let head = style("error").for_stderr().red().bold();
         let mut lines = vec![format!("{head}: {} [{}]", plain(&self.what), self.code)];
@@ -146,7 +146,7 @@ impl From<config::Error> for Failure {
                 miette::GraphicalTheme::unicode_nocolor()
             });
         if handler.render_report(&mut drawn, &error).is_ok() {
-            failure.shown = Some(drawn.trim_end().to_owned());
+            failure.shown = Some(drawn.trim_end().into());
         }
         failure.exit = Exit::Usage;
         failure
@@ -195,7 +195,12 @@ mod tests {
         let mut failure = Failure::new("run.unknown", "the store has no run 7\u{1b}[2J");
         failure.causes.push("it was never begun".to_owned());
         let text = console::strip_ansi_codes(&failure.render(false)).into_owned();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        error: the store has no run 7\u{1b}[2J [run.unknown]
+          because: it was never begun
+          it means: The store has no run of that number.
+          to do: list the runs with `kilofold imports`
+        ");
         let json: serde_json::Value = serde_json::from_str(&failure.render(true)).unwrap();
         assert_eq!(json["code"], "run.unknown");
         assert_eq!(failure.exit, Exit::Failed);

@@ -87,14 +87,14 @@ pub fn sheet(runs: &[Run], now: Stamp, look: &Look) -> Sheet {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::model::{ConnectionName, Counts, Cursor, Ending, Timing, Trigger};
 
     /// A run for tables.
-    pub fn example(id: u64, sync: &str, ending: Option<Ending>) -> Run {
+    pub(crate) fn example(id: u64, sync: &str, ending: Option<Ending>) -> Run {
         let started = Stamp::parse("2026-11-23T14:00:00Z").unwrap();
         let ended = ending.as_ref().map(|_| started.plus(std::time::Duration::from_millis(12_345)));
         let json = serde_json::json!({
@@ -140,7 +140,16 @@ pub mod tests {
     fn fits_80_columns() {
         let drawn = drawn(80);
         assert!(drawn.lines().all(|line| line.chars().count() <= 80), "{drawn}");
-        insta::assert_snapshot!(drawn, @"");
+        insta::assert_snapshot!(drawn, @r"
+         run sync            ago  took calls fetch mapped same skip fail del outcome
+        ────────────────────────────────────────────────────────────────────────────────
+        1112 Contact          3m 3m00s    25 24812  24700   50   40   12  10 running
+        1111 Opportunity      3m 12.3s    25 24812  24700   50   40   12  10 some failed
+        1110 Account          3m 12.3s    25 24812  24700   50   40   12  10 paused
+        1109 Lead             3m 12.3s    25 24812  24700   50   40   12  10 failed
+        1108 a-sync-with-a-…  3m 12.3s    25 24812  24700   50   40   12  10 interrupted
+        1107 Task             3m 12.3s    25 24812  1.23M   50   40    0  10 succeeded
+        ");
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     let globals = &cli.globals;
     let usual = match cli.command {
         Command::Serve => "info",
+        // Their progress bars tell the same events.
+        Command::Sync(_) | Command::Retry(_) | Command::Demo(_) => "warn,kilofold::events=off",
         _ => "warn",
     };
     logs::start(globals.log.as_deref(), usual, globals.log_format)?;

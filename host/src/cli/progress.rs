@@ -254,6 +254,9 @@ mod tests {
             resumes_at: None,
         };
         let counts = Counts { fetched: 1200, mapped: 1200, ..Counts::default() };
-        insta::assert_snapshot!(ended(RunId(7), &sync, &paused, &counts, 2, 1500), @"");
+        insta::assert_snapshot!(
+            ended(RunId(7), &sync, &paused, &counts, 2, 1500),
+            @r"run 7 of Contact paused in 1.5s: 1,200 fetched, 1,200 mapped, 0 unchanged, 0 skipped, 0 failed, 0 deleted, 2 calls: spent\u{7} [limit.daily]"
+        );
     }
 }

@@ -135,7 +135,7 @@ impl Sheet {
     /// The table as text, without a line break at its end.
     pub fn render(&self, look: &Look) -> String {
         let widths = self.widths(usize::from(look.width));
-        let line = LineStyle::none().fill('─').junction('─');
+        let line = LineStyle::none().fill('─');
         let mut table = Table::new();
         table
             .load_style(TableStyle::new().header_separator(line))
@@ -155,10 +155,10 @@ impl Sheet {
                 }
             }));
         }
-        let last = self.columns.len().saturating_sub(1);
         for (i, column) in self.columns.iter().enumerate() {
             if let Some(drawn) = table.column_mut(i) {
-                drawn.set_padding((0, u16::from(i < last)));
+                // The style's own separator is one space.
+                drawn.set_padding((0, 0));
                 drawn.set_constraint(ColumnConstraint::ContentWidth);
                 if column.right {
                     drawn.set_cell_alignment(CellAlignment::Right);
@@ -220,7 +220,12 @@ mod tests {
         let drawn = sheet.render(&Look { width: 20, colour: false });
         assert!(drawn.lines().all(|line| measure_text_width(line) <= 20), "{drawn}");
         assert!(!drawn.contains('\u{1b}'));
-        insta::assert_snapshot!(drawn, @"");
+        insta::assert_snapshot!(drawn, @r"
+        name               n
+        ────────────────────
+        short              1
+        a_very_long_n… 12345
+        ");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub enum Source {
     /// The store, held by this process.
     Store(Box<Reader>),
     /// The API of the host that holds the store.
-    Api(Client),
+    Api(Box<Client>),
 }
 
 /// Reads a store that no host holds. A run that is open in it was interrupted.
@@ -54,7 +54,7 @@ impl Source {
             };
             let client = client(&config)?;
             match client.get::<serde_json::Value>("/healthz", &[]).await {
-                Ok(_) => return Ok(Self::Api(client)),
+                Ok(_) => return Ok(Self::Api(Box::new(client))),
                 Err(client::Error::Unreachable { .. }) if tries > 0 => tries -= 1,
                 Err(error) => {
                     let mut failure = Failure::from(error);

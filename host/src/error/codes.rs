@@ -213,10 +213,16 @@ pub(super) const ALL: &[Explained] = &[
         "the next run goes on there; raise `per_run` under [quota]",
     ),
     of(
-        "object.not_queryable",
+        "object.not-queryable",
         "the object cannot be queried",
         "Salesforce does not let this object be queried through the API.",
         "choose another object",
+    ),
+    of(
+        "output.conflict",
+        "two records claim one output",
+        "An output belongs to one record of its sync. This record yields one of a kind and key that another record has, or the same one twice; the first keeps it.",
+        "let the plugin make keys that no two records share, for example from the record's Id",
     ),
     of(
         "org.answer",
@@ -253,6 +259,12 @@ pub(super) const ALL: &[Explained] = &[
         "no good answer came",
         "The network, or Salesforce itself, has a fault at the moment. It was tried several times.",
         "see status.salesforce.com; it is tried again at the next run",
+    ),
+    of(
+        "plugin.object",
+        "the plugin does not map the object",
+        "The plugin names the objects that it maps, and the sync's is not among them.",
+        "name another plugin for the sync; `passthrough` maps any object",
     ),
     of(
         "query.bad",
@@ -429,7 +441,7 @@ pub(super) const ALL: &[Explained] = &[
         "switch it on in kilofold.toml",
     ),
     of(
-        "sync.no_fields",
+        "sync.no-fields",
         "the sync reads no fields",
         "Neither the configuration nor the plugin names one.",
         "set `fields` to a list or to \"all\"",
@@ -451,6 +463,12 @@ pub(super) const ALL: &[Explained] = &[
         "there is no such sync",
         "The configuration has no [[sync]] of that name.",
         "list the syncs with `kilofold sync list`",
+    ),
+    of(
+        "usage.connection",
+        "which connection is meant",
+        "Several connections need a browser, and it can be at one place only.",
+        "name one: `kilofold connect NAME`; list them with `kilofold connections`",
     ),
     of(
         "usage.code",

@@ -145,7 +145,9 @@ mod tests {
             .map(|rest| rest.split([',', ')']).next().unwrap());
         let quoted = bodies.chain(calls).flat_map(|text| text.split('"').skip(1).step_by(2));
         let code = |text: &&str| {
-            text.contains('.') && text.chars().all(|c| c.is_ascii_lowercase() || "._-".contains(c))
+            text.starts_with(|c: char| c.is_ascii_lowercase())
+                && text.contains('.')
+                && text.chars().all(|c| c.is_ascii_lowercase() || "._-".contains(c))
         };
         quoted.filter(code).map(str::to_owned).collect()
     }

@@ -22,8 +22,6 @@ pub struct Fetched {
     pub took: u64,
     /// Salesforce's id of the request.
     pub request_id: Option<String>,
-    /// Calls that the page cost.
-    pub calls: u64,
     /// Requests that were made again for it.
     pub retries: Vec<RetryNote>,
     /// How many records the run's queries have, as far as is known.
@@ -149,7 +147,6 @@ impl Reader {
                     0
                 },
                 request_id: page.request_id.clone(),
-                calls: if first { page.calls } else { 0 },
                 retries: if first { std::mem::take(&mut page.retries) } else { Vec::new() },
                 expected,
                 mismatch: mismatch.filter(|_| end),

@@ -31,6 +31,10 @@ pub fn select(sync: &SyncConfig, reads: &[Field], org: &Describe) -> Result<Sele
     }
     let mut notes = Vec::new();
     let mut fields: Vec<String> = Vec::new();
+    if reads.is_empty() {
+        // A plugin that takes any fields must be able to tell the records apart.
+        fields.push("Id".to_owned());
+    }
     for read in reads {
         if find(org, &read.name).is_some() {
             push(&mut fields, &read.name);

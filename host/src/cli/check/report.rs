@@ -198,7 +198,7 @@ impl Report {
         out.sheet(&sheet, "No sync is configured.")?;
         for sync in &self.syncs {
             out.line("")?;
-            out.pair(sync.sync.as_str(), "")?;
+            out.line(sync.sync.as_str())?;
             if let Some(window) = &sync.window {
                 out.pair("  window", window)?;
             }

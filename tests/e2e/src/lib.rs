@@ -1,0 +1,1 @@
+//! End-to-end tests of kilofold; they are in `tests/`.

@@ -1,0 +1,90 @@
+//! A plugin that breaks costs the records that break it, and these can be mapped again without a call.
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use kilofold::model::{Ending, Trigger};
+use kilofold::store::State;
+use support::{Setup, id, name, plugin, sync};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_poisonous_record_in_a_thousand_costs_one_record() {
+    let evil = plugin("kilofold_evil.wasm");
+    let evil = evil.to_str().unwrap();
+    let lines = |name: &str, mode: &str| {
+        format!(
+            "name = \"{name}\"\nfields = [\"LastName\", \"Phone\"]\nconfig = {{ mode = \"{mode}\" }}"
+        )
+    };
+    let modes = [
+        ("panics", "panic-on-marked", "plugin.panic"),
+        ("aborts", "abort-on-marked", "plugin.trap"),
+    ];
+    let mut setup = Setup::new(&[("Contact", 3_000)]);
+    for (name, mode, _) in modes {
+        setup = setup.sync("Contact", evil, &lines(name, mode));
+    }
+    let mut env = setup.open().await;
+    let ids = env.ids("Contact");
+    let marked = [&ids[17], &ids[1_500], &ids[2_999]];
+    for id in marked {
+        let (org, now) = (env.sim.org(), env.sim.now());
+        org.write().unwrap().set_field("Contact", id, "LastName", "EVIL".into(), now).unwrap();
+    }
+    env.later(3);
+    let mut failed = Vec::new();
+    for (sync, _, code) in modes {
+        let run = env.run_well(sync).await;
+        assert_eq!(run.ending, Some(Ending::SucceededWithFailures));
+        assert_eq!((run.counts.mapped, run.counts.failed), (2_997, 3));
+        let failures = env.failures(run.id);
+        let broken: Vec<&str> = failures.iter().map(|failure| failure.id.as_str()).collect();
+        assert_eq!(broken, marked.map(String::as_str));
+        for failure in &failures {
+            assert_eq!(failure.rejection.code, code, "{failure:?}");
+            assert!(failure.raw.as_deref().unwrap().contains("EVIL"));
+        }
+        failed.push(run);
+    }
+    env.assert_mirrors_org(&["panics", "aborts"]);
+
+    // The plugin is replaced; the org is not asked.
+    env.syncs = modes
+        .map(|(name, ..)| {
+            let lines = format!("name = \"{name}\"\nfields = [\"LastName\", \"Phone\"]");
+            sync("Contact", "passthrough", &lines)
+        })
+        .into();
+    env.write_config();
+    env.open().await;
+    let asked = env.sim.requests().len();
+    for run in failed {
+        let retry = env.app().retry(run.id).await.unwrap();
+        assert_eq!((retry.trigger, &retry.ending), (Trigger::Retry, &Some(Ending::Succeeded)));
+        assert_eq!((retry.counts.mapped, retry.counts.fetched, retry.calls), (3, 3, 0));
+        assert_eq!(retry.plugin.unwrap().name, "passthrough");
+        assert_eq!(retry.cursor_after, run.cursor_after);
+        for text in marked {
+            let record = env.store().record(&run.sync, id(text)).unwrap().unwrap();
+            assert_eq!((&record.state, record.outputs.len()), (&State::Mapped, 1));
+        }
+        let again = env.app().retry(run.id).await.unwrap();
+        assert_eq!(again.counts.fetched, 0, "what was mapped is left alone");
+    }
+    assert_eq!(env.sim.requests().len(), asked, "the org was asked");
+    assert_eq!(env.store().counts(&name("panics")).unwrap().failed, 0);
+    env.assert_feed_holds();
+}
+
+/// A plugin that breaks on every record is stopped, and says so; nothing of its page is committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_always_breaks_fails_the_run() {
+    let evil = plugin("kilofold_evil.wasm");
+    let lines = "fields = [\"LastName\"]\nconfig = { mode = \"abort\" }";
+    let env =
+        Setup::new(&[("Contact", 500)]).sync("Contact", evil.to_str().unwrap(), lines).open().await;
+    let run = env.run("Contact").await;
+    let Some(Ending::Failed { code, message }) = &run.ending else { panic!("{:?}", run.ending) };
+    assert!(code.starts_with("plugin.") && !message.is_empty(), "{code}: {message}");
+    assert!(kilofold::error::explain(code).is_some(), "{code} is explained");
+    assert_eq!((run.counts.fetched, run.pages), (0, 0));
+    assert_eq!(run.cursor_after, run.cursor_before);
+}
