@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use kilofold::model::{
-    Call, Caller, ConnectionName, Cursor, Outcome, PageNote, Purpose, RunId, Stamp, SyncName,
-    Timing, Trigger,
+    Call, Caller, ConnectionName, Counts, Cursor, Outcome, PageNote, Purpose, Run, RunId, Stamp,
+    SyncName, Timing, Trigger,
 };
 use kilofold::plugin::{self, Engine, Limits, NoLookup, Plugin, Settings, Source};
 use kilofold::quota::{Gate, Journal, Rules};
@@ -140,16 +140,6 @@ fn storing(
 ) -> Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let store = Store::open(folder.path(), &Options::default())?;
-    let run = store.begin_run(NewRun {
-        sync: mapper.sync.clone(),
-        object: "Contact".to_owned(),
-        connection: ConnectionName::new("main")?,
-        trigger: Trigger::Manual,
-        started: Stamp::now(),
-        cursor_before: Cursor::default(),
-        plugin: Some(mapper.plugin.note()),
-        quota_before: None,
-    })?;
     let mut mapped = Vec::new();
     for page in pages {
         // The same records once more, each of them changed.
@@ -159,10 +149,10 @@ fn storing(
             (changed.batch.clone(), mapper.map(&changed)?),
         ]);
     }
-    let commit = |page: usize, side: usize| -> Result<(Duration, kilofold::model::Counts)> {
+    let commit = |run: &Run, page: usize, side: usize| -> Result<(Duration, Counts)> {
         let (batch, outcomes) = &mapped[page % PAGES][side % 2];
         let begun = Instant::now();
-        let known = store.known(&mapper.sync, batch)?;
+        let known = store.known(&run.sync, batch)?;
         let outcomes = outcomes.iter().enumerate().map(|(i, outcome)| match known.unchanged(i) {
             true => Verdict::Unchanged,
             false => Verdict::Became(outcome.clone()),
@@ -178,7 +168,7 @@ fn storing(
         };
         let committed = store.commit(Commit {
             run: run.id,
-            sync: &mapper.sync,
+            sync: &run.sync,
             batch,
             known,
             outcomes,
@@ -190,49 +180,68 @@ fn storing(
         Ok((begun.elapsed(), committed.counts))
     };
 
+    let mut passes = 0;
     group.bench_function("commit new records", |b| {
         b.iter_custom(|n| {
             let n = usize::try_from(n).unwrap_or(usize::MAX);
-            (0..n)
-                .map(|i| {
-                    if i % PAGES == 0 {
-                        store.reset(&mapper.sync).unwrap_or_else(|error| panic!("{error}"));
-                    }
-                    told(commit(i, 0), |counts| counts.unchanged == 0)
-                })
-                .sum()
+            let passes = (0..n).step_by(PAGES).map(|from| {
+                // A sync of which nothing is stored yet.
+                passes += 1;
+                let run = opened(begin(&store, mapper, passes));
+                let pages = from..n.min(from + PAGES);
+                pages
+                    .map(|page| told(commit(&run, page, 0), |counts| counts.unchanged == 0))
+                    .sum::<Duration>()
+            });
+            passes.sum::<Duration>()
         });
     });
-    store.reset(&mapper.sync)?;
+    let run = begin(&store, mapper, 0)?;
     for page in 0..PAGES {
-        commit(page, 0)?;
+        commit(&run, page, 0)?;
     }
     group.bench_function("commit unchanged records", |b| {
         b.iter_custom(|n| {
-            let n = usize::try_from(n).unwrap_or(usize::MAX);
-            (0..n).map(|i| told(commit(i, 0), |counts| counts.unchanged == counts.fetched)).sum()
+            let pages = 0..usize::try_from(n).unwrap_or(usize::MAX);
+            let commits = pages.map(|page| {
+                told(commit(&run, page, 0), |counts| counts.unchanged == counts.fetched)
+            });
+            commits.sum()
         });
     });
-    let mut round = 0;
+    let mut rounds = 0..;
     group.bench_function("commit changed records", |b| {
         b.iter_custom(|n| {
-            (0..n)
-                .map(|_| {
-                    round += 1;
-                    // Each pass over the pages turns them to their other side.
-                    let side = 1 + (round - 1) / PAGES;
-                    told(commit(round - 1, side), |counts| counts.unchanged == 0)
-                })
+            let rounds = rounds.by_ref().take(usize::try_from(n).unwrap_or(usize::MAX));
+            // Each pass over the pages turns them to their other side.
+            rounds
+                .map(|round| commit(&run, round, 1 + round / PAGES))
+                .map(|committed| told(committed, |counts| counts.unchanged == 0))
                 .sum()
         });
     });
     Ok(())
 }
 
-fn told(
-    committed: Result<(Duration, kilofold::model::Counts)>,
-    wanted: fn(&kilofold::model::Counts) -> bool,
-) -> Duration {
+/// A run of a sync of its own.
+fn begin(store: &Store, mapper: &Mapper, number: usize) -> Result<Run> {
+    Ok(store.begin_run(NewRun {
+        sync: SyncName::new(&format!("Contact-{number}"))?,
+        object: "Contact".to_owned(),
+        connection: ConnectionName::new("main")?,
+        trigger: Trigger::Manual,
+        started: Stamp::now(),
+        cursor_before: Cursor::default(),
+        plugin: Some(mapper.plugin.note()),
+        quota_before: None,
+    })?)
+}
+
+fn opened(run: Result<Run>) -> Run {
+    run.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn told(committed: Result<(Duration, Counts)>, wanted: fn(&Counts) -> bool) -> Duration {
     match committed {
         Ok((took, counts)) if wanted(&counts) => took,
         other => panic!("not the commit that was to be measured: {other:?}"),

@@ -11,8 +11,7 @@ use super::Result;
 pub const SIZE: usize = 1000;
 
 /// What is selected beside the fields that the plugin reads, so that a record has about 1.2 KB.
-const MORE: &str = "Name, Fax, HomePhone, Description, MailingAddress, LastActivityDate, External_Ref__c, Newsletter__c, \
-                    SystemModstamp, IsDeleted";
+const MORE: &str = "Description, External_Ref__c, SystemModstamp, IsDeleted";
 
 /// One answer to a query.
 pub struct Page {

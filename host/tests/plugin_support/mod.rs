@@ -1,12 +1,13 @@
 //! What the plugin tests share.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kilofold::model::{Batch, Outcome, RunId, Selection, Span, Stamp, SyncName};
+use kilofold::model::{Batch, Outcome, RunId, Selection, Stamp, SyncName};
 use kilofold::plugin::{Call, Engine, Error, Limits, Lookup, Mapped, Plugin, Settings, Source};
 use serde_json::Value;
 

@@ -12,11 +12,14 @@ use crate::env::{TestEnv, name};
 /// Outputs by (sync, kind, key): their bodies.
 pub type Replay = BTreeMap<(String, String, String), String>;
 
+/// A record by id: stamp, deleted, state, raw, outputs as (kind, key, body).
+pub type Held = (RecordId, Stamp, bool, State, Option<String>, Vec<(String, String, String)>);
+
 /// What a store holds of one sync, without what differs from run to run: numbers of runs and times of commits.
 #[derive(Debug, PartialEq)]
 pub struct Dump {
-    /// By id: stamp, deleted, state, raw, outputs as (kind, key, body).
-    pub records: Vec<(RecordId, Stamp, bool, State, Option<String>, Vec<(String, String, String)>)>,
+    /// In the order of their ids.
+    pub records: Vec<Held>,
     /// By number: operation, kind, key, record, body.
     pub feed: Vec<(u64, Op, String, String, RecordId, Option<String>)>,
     /// Of all runs together.
