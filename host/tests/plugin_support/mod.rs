@@ -117,7 +117,11 @@ pub fn without_lines(text: &str) -> String {
         let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
         let end = if part.len() == rest.len() { "" } else { "LINE" };
         // A colon behind the numbers belongs to the sentence.
-        let colon = if end.is_empty() || !part[..part.len() - rest.len()].ends_with(':') { "" } else { ":" };
+        let colon = if end.is_empty() || !part[..part.len() - rest.len()].ends_with(':') {
+            ""
+        } else {
+            ":"
+        };
         plain = format!("{plain}.rs:{end}{colon}{rest}");
     }
     plain
