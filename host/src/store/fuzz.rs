@@ -1,5 +1,4 @@
 //! The readers of stored values, for fuzzing: whatever bytes the disk gives back, they answer and never panic.
-#![allow(clippy::panic, reason = "that is how a fuzz target says what it found")]
 
 use super::block::{Block, read_counts, unpack};
 use super::codec::{Take, open, seal};
