@@ -11,6 +11,8 @@ mod disk;
 mod entry;
 mod error;
 mod feed;
+#[doc(hidden)]
+pub mod fuzz;
 mod groups;
 mod guard;
 mod known;
