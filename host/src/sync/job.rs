@@ -162,7 +162,7 @@ impl Job {
         let outcomes = (0..batch.len())
             .map(|i| {
                 if next.next_if_eq(&i).is_some() {
-                    outcomes.next().map_or(Verdict::Unchanged, Verdict::Became)
+                    Verdict::Became(outcomes.next().unwrap_or_else(unanswered))
                 } else if known.unchanged(i) {
                     Verdict::Unchanged
                 } else {
@@ -315,6 +315,11 @@ pub(super) struct Work<'a> {
     pub note: PageNote,
     /// Calls that the run has spent.
     pub calls: u64,
+}
+
+/// The plugin room answers for every record; should it ever not, nothing is hidden.
+fn unanswered() -> Outcome {
+    Outcome::Failed(plugin::Fault::Invalid("it gave no answer".to_owned()).rejection())
 }
 
 fn micros(since: Instant) -> u64 {
