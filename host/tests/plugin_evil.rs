@@ -43,7 +43,7 @@ fn harm(bench: &Bench, mode: &str, records: &str) -> String {
     assert!(good.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Mapped(_))));
     // The digest changes with the plugin.
     let digest = &bench.plugin.note().digest[..12];
-    format!("== {mode}\n{}", text.replace(digest, "DIGEST"))
+    format!("== {mode}\n{}", plugin_support::without_lines(&text.replace(digest, "DIGEST")))
 }
 
 #[test]
@@ -71,36 +71,36 @@ fn harm_to_every_record_stops_the_run() {
     == refuse-settings
     settings: 'mode' not this one�[2J<script>; is not accepted
     == memory
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
     == memory-grow
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
     == stack
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin broke off: out of bounds memory access, in kilofold_evil::harm::dig < kilofold_evil::harm::dig < kilofold_evil::harm::dig < kilofold_evil::harm::dig
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin broke off: out of bounds memory access, in kilofold_evil::harm::dig < kilofold_evil::harm::dig < kilofold_evil::harm::dig < kilofold_evil::harm::dig
     == panic
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin panicked: thread '<unnamed>' (1) panicked at plugins/evil/src/harm.rs:109:20: told to panic, with "quotes", 1 records and �[31mcolour
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin panicked: thread '<unnamed>' (1) panicked at plugins/evil/src/harm.rs:LINE: told to panic, with "quotes", 1 records and �[31mcolour
     == panic-huge
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin panicked: last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words l…
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin panicked: last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words l…
     == abort
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < kilofold:mapping/table@1.0.0#map-batch
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < kilofold:mapping/table@1.0.0#map-batch
     == exit
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin asked to end the process
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin asked to end the process
     == last-words
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin panicked: not even a record
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin panicked: not even a record
     == log-huge
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin handed over more than the 16 MiB that may cross in one call
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin handed over more than the 16 MiB that may cross in one call
     == lookup-flood
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin handed over more than the 16 MiB that may cross in one call
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin handed over more than the 16 MiB that may cross in one call
     == result-huge
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
     == result-many-rows
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin wanted more than its 64 MiB of memory
     == result-many-cells
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin handed over more than the 16 MiB that may cross in one call
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin handed over more than the 16 MiB that may cross in one call
     == result-amplified
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has a body of more than 1 MiB
     traps 0, log lines 0 and 0 dropped
     "#);
 }
@@ -113,9 +113,9 @@ fn endless_loops_are_stopped() {
         ["spin", "spin-copy", "spin-configure"].map(|mode| harm(&bench, mode, &records(2, &[])));
     insta::assert_snapshot!(shown.join("\n"), @r#"
     == spin
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 2 of 2 records, which is more than the limit of 1; the last: the plugin was stopped after 505 ms
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 2 of 2 records, which is more than the limit of 1; the last: the plugin was stopped after 505 ms
     == spin-copy
-    plugin.too_many_traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 2 of 2 records, which is more than the limit of 1; the last: the plugin was stopped after 505 ms
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 2 of 2 records, which is more than the limit of 1; the last: the plugin was stopped after 505 ms
     == spin-configure
     settings: plugin kilofold-evil (DIGEST) broke while it took its settings: the plugin was stopped after 1000 ms
     "#);
@@ -211,8 +211,8 @@ fn lies_never_reach_the_store() {
     let shown = modes.map(|mode| harm(&bench, mode, &records(2, &[])));
     insta::assert_snapshot!(shown.join("\n"), @r#"
     == bad-index
-    failed plugin.invalid_output -: the plugin's answer is not valid: it is about record 4294967295 of 1, from 0
-    failed plugin.invalid_output -: the plugin's answer is not valid: it is about record 4294967295 of 1, from 0
+    failed plugin.invalid-output -: the plugin's answer is not valid: it is about record 4294967295 of 1, from 0
+    failed plugin.invalid-output -: the plugin's answer is not valid: it is about record 4294967295 of 1, from 0
     traps 2, log lines 0 and 0 dropped
     == bad-order
     thing 0034C00000Va000: {"name":"Ann 0"}
@@ -221,71 +221,71 @@ fn lies_never_reach_the_store() {
     == bad-repeat
     thing 0034C00000Va000: {"name":"Ann 0"}
     thing 0034C00000Va001: {"name":"Ann 1"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: it gave no answer for this record
+    failed plugin.invalid-output -: the plugin's answer is not valid: it gave no answer for this record
     traps 0, log lines 0 and 0 dropped
     == bad-mixed
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: it gave more than one verdict for this record
+    failed plugin.invalid-output -: the plugin's answer is not valid: it gave more than one verdict for this record
     traps 0, log lines 0 and 0 dropped
     == bad-kind
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: it has an output of kind 7 (from 0), which is not declared
+    failed plugin.invalid-output -: the plugin's answer is not valid: it has an output of kind 7 (from 0), which is not declared
     traps 0, log lines 0 and 0 dropped
     == bad-cell-count
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has 3 cells instead of 2, for the key and the declared fields
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has 3 cells instead of 2, for the key and the declared fields
     traps 0, log lines 0 and 0 dropped
     == bad-cells-missing
-    failed plugin.invalid_output -: the plugin's answer is not valid: record 0 has more cells than there are
-    failed plugin.invalid_output -: the plugin's answer is not valid: record 0 has more cells than there are
+    failed plugin.invalid-output -: the plugin's answer is not valid: record 0 has more cells than there are
+    failed plugin.invalid-output -: the plugin's answer is not valid: record 0 has more cells than there are
     traps 2, log lines 0 and 0 dropped
     == bad-cells-extra
-    failed plugin.invalid_output -: the plugin's answer is not valid: cells that belong to no row: 1
-    failed plugin.invalid_output -: the plugin's answer is not valid: cells that belong to no row: 1
+    failed plugin.invalid-output -: the plugin's answer is not valid: cells that belong to no row: 1
+    failed plugin.invalid-output -: the plugin's answer is not valid: cells that belong to no row: 1
     traps 2, log lines 0 and 0 dropped
     == bad-cell-bounds
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: field 'name' of 'thing': a cell at 40 of length 1 is not within its text, or cuts a character
+    failed plugin.invalid-output -: the plugin's answer is not valid: field 'name' of 'thing': a cell at 40 of length 1 is not within its text, or cuts a character
     traps 0, log lines 0 and 0 dropped
     == bad-batch-bounds
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: field 'name' of 'thing': a cell at 40 of length 1 is not within its text, or cuts a character
+    failed plugin.invalid-output -: the plugin's answer is not valid: field 'name' of 'thing': a cell at 40 of length 1 is not within its text, or cuts a character
     traps 0, log lines 0 and 0 dropped
     == bad-cell-type
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: field 'name' of 'thing': a cell has the unknown type 7
+    failed plugin.invalid-output -: the plugin's answer is not valid: field 'name' of 'thing': a cell has the unknown type 7
     traps 0, log lines 0 and 0 dropped
     == bad-utf8
-    failed plugin.invalid_output -: the plugin's answer is not valid: invalid utf-8 sequence of 1 bytes from index 20
-    failed plugin.invalid_output -: the plugin's answer is not valid: invalid utf-8 sequence of 1 bytes from index 20
+    failed plugin.invalid-output -: the plugin's answer is not valid: invalid utf-8 sequence of 1 bytes from index 20
+    failed plugin.invalid-output -: the plugin's answer is not valid: invalid utf-8 sequence of 1 bytes from index 20
     traps 2, log lines 0 and 0 dropped
     == bad-char-boundary
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: field 'name' of 'thing': a cell at 41 of length 1 is not within its text, or cuts a character
+    failed plugin.invalid-output -: the plugin's answer is not valid: field 'name' of 'thing': a cell at 41 of length 1 is not within its text, or cuts a character
     traps 0, log lines 0 and 0 dropped
     == bad-number
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: field 'name' of 'thing': '12abc' is no number
+    failed plugin.invalid-output -: the plugin's answer is not valid: field 'name' of 'thing': '12abc' is no number
     traps 0, log lines 0 and 0 dropped
     == bad-json
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: field 'name' of 'thing': '{"a":' is not JSON
+    failed plugin.invalid-output -: the plugin's answer is not valid: field 'name' of 'thing': '{"a":' is not JSON
     traps 0, log lines 0 and 0 dropped
     == empty-key
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has an empty key
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has an empty key
     traps 0, log lines 0 and 0 dropped
     == null-key
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has a key that is no text
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has a key that is no text
     traps 0, log lines 0 and 0 dropped
     == number-key
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has a key that is no text
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has a key that is no text
     traps 0, log lines 0 and 0 dropped
     == huge-key
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: an output 'thing' has a key of more than 512 bytes
+    failed plugin.invalid-output -: the plugin's answer is not valid: an output 'thing' has a key of more than 512 bytes
     traps 0, log lines 0 and 0 dropped
     == same-key
     thing 0034C00000Va000: {"name":"Ann 0"}
@@ -293,11 +293,11 @@ fn lies_never_reach_the_store() {
     traps 0, log lines 0 and 0 dropped
     == missing-records
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.invalid_output -: the plugin's answer is not valid: it gave no answer for this record
+    failed plugin.invalid-output -: the plugin's answer is not valid: it gave no answer for this record
     traps 0, log lines 0 and 0 dropped
     == no-records
-    failed plugin.invalid_output -: the plugin's answer is not valid: it gave no answer for this record
-    failed plugin.invalid_output -: the plugin's answer is not valid: it gave no answer for this record
+    failed plugin.invalid-output -: the plugin's answer is not valid: it gave no answer for this record
+    failed plugin.invalid-output -: the plugin's answer is not valid: it gave no answer for this record
     traps 0, log lines 0 and 0 dropped
     "#);
 }

@@ -155,10 +155,10 @@ impl Sheet {
                 }
             }));
         }
+        let last = self.columns.len().saturating_sub(1);
         for (i, column) in self.columns.iter().enumerate() {
             if let Some(drawn) = table.column_mut(i) {
-                // The style's own separator is one space.
-                drawn.set_padding((0, 0));
+                drawn.set_padding((0, u16::from(i < last)));
                 drawn.set_constraint(ColumnConstraint::ContentWidth);
                 if column.right {
                     drawn.set_cell_alignment(CellAlignment::Right);

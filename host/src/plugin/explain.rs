@@ -23,12 +23,12 @@ pub fn explain(code: &str) -> Option<&'static Explanation> {
 /// Every code of this room.
 pub const EXPLANATIONS: &[Explanation] = &[
     of(
-        "plugin.api_mismatch",
+        "plugin.api-mismatch",
         "The plugin uses the names of the contract kilofold:mapping with types other than the released ones.",
         "Build it from the released wit/ folder, or with the SDK of this release, without changing records or functions.",
     ),
     of(
-        "plugin.api_version",
+        "plugin.api-version",
         "The plugin was built for another major release of the contract, or uses a function that this kilofold does not have yet.",
         "Rebuild it with the SDK of this release, or update kilofold.",
     ),
@@ -48,17 +48,17 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Build it again with a current toolchain; if it was downloaded, compare its digest: it may be cut short.",
     ),
     of(
-        "plugin.compile_timeout",
+        "plugin.compile-timeout",
         "Compiling the plugin took longer than allowed. Compiling cannot be stopped, so it works on in the background, and only few such are borne.",
         "Make the component smaller or split huge functions, or raise the limit compile-ms.",
     ),
     of(
-        "plugin.component_too_large",
+        "plugin.component-too-large",
         "The component has more bytes than allowed.",
         "Build it in release mode and without debug information, or raise the limit component-bytes.",
     ),
     of(
-        "plugin.core_module",
+        "plugin.core-module",
         "The file is a core WebAssembly module. A plugin is a component: a module with its typed contract around it.",
         "Build it for wasm32-wasip2, or make a component of it with: wasm-tools component new plugin.wasm -o plugin.component.wasm",
     ),
@@ -78,22 +78,22 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Return a failed outcome for the record instead of calling exit.",
     ),
     of(
-        "plugin.import_denied",
+        "plugin.import-denied",
         "The plugin asks for something from outside: files, sockets, HTTP or an interface that kilofold does not know. Plugins get the log, lookup and nothing else.",
         "Remove the library that needs it, or build for wasm32-unknown-unknown to see what uses it.",
     ),
     of(
-        "plugin.invalid_output",
+        "plugin.invalid-output",
         "The plugin's answer for the record breaks the contract, so nothing was stored of it.",
         "Mend what the message names. With the SDK this cannot happen short of a bug in it: please report it.",
     ),
     of(
-        "plugin.isolation_timeout",
+        "plugin.isolation-timeout",
         "The plugin breaks on records of a batch, and finding which took longer than allowed. Nothing of the batch was stored.",
         "The plugin is too slow or hangs on many records: mend it, or raise the limits per-record-us or isolation-ms.",
     ),
     of(
-        "plugin.lookup_limit",
+        "plugin.lookup-limit",
         "The plugin looked up more keys of one batch than allowed.",
         "Look up each key once a batch, or raise the limit lookup-keys.",
     ),
@@ -103,22 +103,22 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Look for what grows with the record (a copied text, a list), or raise the limit memory-bytes.",
     ),
     of(
-        "plugin.memory_start",
+        "plugin.memory-start",
         "The plugin wants more memory to start than it may have.",
         "Raise the limit memory-bytes, or shrink the plugin's static data; a Rust plugin needs about 1.1 MiB to start.",
     ),
     of(
-        "plugin.missing_field",
+        "plugin.missing-field",
         "The plugin declares a field as required, and the records that it is to map do not have it.",
         "Give the connection's user access to the field, or make it optional in the plugin; `kilofold check` names such fields.",
     ),
     of(
-        "plugin.no_mapper",
+        "plugin.no-mapper",
         "The component does not export the contract of a mapping plugin.",
         "Build it for the world table-mapper or json-mapper of wit/mapping.wit; the SDK's macro mapper! does so.",
     ),
     of(
-        "plugin.not_component",
+        "plugin.not-component",
         "The file is not WebAssembly, or is cut short.",
         "Give the built component: with Rust it lies at target/wasm32-wasip2/release/NAME.wasm.",
     ),
@@ -128,12 +128,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The message names the place in the source. Mend it, then run `kilofold retry`: it needs no API call.",
     ),
     of(
-        "plugin.precompiled_refused",
+        "plugin.precompiled-refused",
         "The file is compiled machine code. It would run without any of the guards of WebAssembly.",
         "Give the .wasm component itself; kilofold compiles it and keeps the result.",
     ),
     of(
-        "plugin.result_too_large",
+        "plugin.result-too-large",
         "The plugin handed over more than may cross in one call or be made of one batch.",
         "Keep outputs small, or raise the limit result-bytes.",
     ),
@@ -148,7 +148,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Look for a loop that does not end on this record, or raise the limits base-ms and per-record-us.",
     ),
     of(
-        "plugin.too_many_traps",
+        "plugin.too-many-traps",
         "The plugin broke on more records of one batch than is borne. Nothing of the batch was stored, and nothing is lost: the next run begins there.",
         "Mend the plugin (the last record's message says where it broke), or raise the limit traps.",
     ),

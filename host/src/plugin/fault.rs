@@ -34,11 +34,11 @@ impl Fault {
             Self::Panic(_) => "plugin.panic",
             Self::Timeout(_) => "plugin.timeout",
             Self::Memory(_) => "plugin.memory",
-            Self::TooLarge(_) => "plugin.result_too_large",
+            Self::TooLarge(_) => "plugin.result-too-large",
             Self::Exit => "plugin.exit",
-            Self::Lookup(_) => "plugin.lookup_limit",
+            Self::Lookup(_) => "plugin.lookup-limit",
             Self::Trap(_) => "plugin.trap",
-            Self::Invalid(_) => "plugin.invalid_output",
+            Self::Invalid(_) => "plugin.invalid-output",
         }
     }
 
@@ -88,7 +88,7 @@ impl Fault {
 /// Whether a rejection with this code tells of a record that broke the plugin.
 pub fn is_trap(code: &str) -> bool {
     const TRAPS: [&str; 7] =
-        ["panic", "timeout", "memory", "result_too_large", "exit", "lookup_limit", "trap"];
+        ["panic", "timeout", "memory", "result-too-large", "exit", "lookup-limit", "trap"];
     code.strip_prefix("plugin.").is_some_and(|code| TRAPS.contains(&code))
 }
 

@@ -24,22 +24,11 @@ pub async fn run(
 }
 
 async fn go(job: &Job, run: &Run, cancel: &CancellationToken) -> Result<Ending, Error> {
-    let caller = job.caller(run.id);
-    let object = job.org.describe(&caller, &job.sync.object).await?;
-    let selected = select(&job.sync, &job.plugin.description().reads, &object)?;
-    let now = job.org.server_time(&caller).await?;
-    let window = window::open(&run.cursor_before, &selected.tracking, now, job.pace());
-    let reader = Reader {
-        org: job.org.clone(),
-        caller,
-        object: job.sync.object.clone(),
-        filter: job.sync.filter.clone(),
-        page_size: job.sync.page_size,
-        before: run.cursor_before,
-        window,
-        selected,
+    let reader = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Ok(Ending::Interrupted),
+        reader = open(job, run) => reader?,
     };
-    job.opened(run.id, &reader).await?;
 
     // While one batch is mapped and committed, the next page is already on its way; one more waits in the channel.
     let (pages, mut fetched) = mpsc::channel::<Fetched>(1);
@@ -60,4 +49,25 @@ async fn go(job: &Job, run: &Run, cancel: &CancellationToken) -> Result<Ending, 
         read??;
     }
     job.finished(run.id)
+}
+
+/// Chooses what to read: the fields, the window, the query.
+async fn open(job: &Job, run: &Run) -> Result<Reader, Error> {
+    let caller = job.caller(run.id);
+    let object = job.org.describe(&caller, &job.sync.object).await?;
+    let selected = select(&job.sync, &job.plugin.description().reads, &object)?;
+    let now = job.org.server_time(&caller).await?;
+    let window = window::open(&run.cursor_before, &selected.tracking, now, job.pace());
+    let reader = Reader {
+        org: job.org.clone(),
+        caller,
+        object: job.sync.object.clone(),
+        filter: job.sync.filter.clone(),
+        page_size: job.sync.page_size,
+        before: run.cursor_before,
+        window,
+        selected,
+    };
+    job.opened(run.id, &reader).await?;
+    Ok(reader)
 }

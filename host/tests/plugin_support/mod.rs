@@ -109,6 +109,24 @@ impl Bench {
     }
 }
 
+/// A text in which places in sources have no numbers: `src/lib.rs:61:24` becomes `src/lib.rs:LINE`.
+pub fn without_lines(text: &str) -> String {
+    let mut parts = text.split(".rs:");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+        let end = if part.len() == rest.len() { "" } else { "LINE" };
+        // A colon behind the numbers belongs to the sentence.
+        let colon = if end.is_empty() || !part[..part.len() - rest.len()].ends_with(':') {
+            ""
+        } else {
+            ":"
+        };
+        plain = format!("{plain}.rs:{end}{colon}{rest}");
+    }
+    plain
+}
+
 /// Records of a JSON list with these fields.
 pub fn batch(records: &str, fields: &[&str]) -> Batch {
     let fields: Vec<String> = fields.iter().map(|&name| name.to_owned()).collect();

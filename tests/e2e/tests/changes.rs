@@ -60,7 +60,7 @@ async fn change_delete_undelete_insert() {
     for _ in 0..2 {
         env.later(3);
         let run = env.run_well("Contact").await;
-        assert!(run.counts.fetched >= 79);
+        assert!(run.counts.fetched >= 75);
         assert_eq!(run.counts.unchanged, run.counts.fetched);
         assert_eq!(run.ending, Some(Ending::Succeeded));
     }

@@ -46,8 +46,9 @@ async fn from_init_to_a_graceful_stop() {
     assert_eq!(connected["connections"][0]["state"], "healthy");
     let check = command(&env, &["check", "--json"]).await.json();
     assert_eq!(check["sound"], true, "{check}");
-    let runs = command(&env, &["sync", "now", "Contact", "--json"]).await.json();
-    assert_eq!(runs[0]["counts"]["fetched"], 2_500);
+    let ran = command(&env, &["sync", "now", "Contact", "--json", "--log", "trace"]).await;
+    assert_eq!(ran.json()[0]["counts"]["fetched"], 2_500);
+    assert!(ran.err.contains("Run started") && ran.err.contains("request answered"), "{}", ran.err);
 
     let host = serve(&env).await;
     let runs = command(&env, &["sync", "now", "--json"]).await.json();
@@ -71,7 +72,7 @@ async fn from_init_to_a_graceful_stop() {
     assert_eq!(env.sim.requests().len(), asked, "reading asks nothing of the org");
     assert_eq!(stopped[0].1["runs"].as_array().unwrap().len(), 3);
     // Nothing that was told holds a secret.
-    let told = format!("{serving:?}{ended:?}{connected}{check}");
+    let told = format!("{serving:?}{ended:?}{connected}{check}{ran:?}");
     let token = format!("{}!", &env.sim.org().read().unwrap().org_id()[..15]);
     assert!(!told.contains(&env.sim.config().client_secret) && !told.contains(&token));
 }

@@ -83,7 +83,9 @@ pub struct Child {
 impl Child {
     /// Starts `kilofold ARGUMENTS` with this configuration. Standard error goes to a file, so that it never blocks.
     pub fn start(config: &Path, arguments: &[&str]) -> Self {
-        let errors = config.with_file_name(format!("errors-{}", free_port()));
+        static STARTED: AtomicU16 = AtomicU16::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let errors = config.with_file_name(format!("errors-{number}"));
         let mut command = Command::new(kilofold());
         command.args(arguments).arg("--config").arg(config);
         command.env_remove("KILOFOLD_LOG").env_remove("KILOFOLD_CONFIG");

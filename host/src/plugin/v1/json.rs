@@ -233,7 +233,7 @@ mod tests {
             .iter()
             .map(|outcome| match outcome {
                 Outcome::Failed(rejection) => {
-                    assert_eq!(rejection.code, "plugin.invalid_output");
+                    assert_eq!(rejection.code, "plugin.invalid-output");
                     rejection.message.replace("the plugin's answer is not valid: ", "")
                 }
                 other => panic!("{other:?}"),

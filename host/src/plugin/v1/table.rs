@@ -260,7 +260,7 @@ mod tests {
         };
         let outcomes = read(&twice, &batch(2), &kinds(), sizes()).unwrap();
         shown.extend(outcomes.iter().map(message));
-        insta::assert_snapshot!(shown.join("\n").replace("plugin.invalid_output: the plugin's answer is not valid: ", ""), @r#"
+        insta::assert_snapshot!(shown.join("\n").replace("plugin.invalid-output: the plugin's answer is not valid: ", ""), @r#"
         it has an output of kind 9 (from 0), which is not declared
         an output 'person' has 1 cells instead of 3, for the key and the declared fields
         an output 'person' has an empty key
