@@ -306,7 +306,7 @@ impl Check {
             cache_bytes: self
                 .take("store.cache", &store.cache, |size| values::size(size, 1 << 20))
                 .unwrap_or(64 << 20),
-            compression: self.number("store.compression", &store.compression, 1, 19).unwrap_or(3),
+            compression: self.number("store.compression", &store.compression, 1, 19).unwrap_or(1),
             key: self.secret("store.key", &store.key),
         }
     }

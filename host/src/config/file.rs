@@ -131,7 +131,7 @@ pub struct Store {
     pub keep_raw: Key<bool>,
     /// Memory for the store's cache, for example "64 MiB".
     pub cache: Key<NumberOrText>,
-    /// How hard raw records are compressed, from 1 (quick) to 19 (small); 3 when left out.
+    /// How hard raw records are compressed, from 1 (quick) to 19 (small); 1 when left out.
     pub compression: Key<i64>,
     /// Where the key is that seals tokens at rest: { env = "NAME" } or { file = "path" }; a file beside the store when left out.
     pub key: Key<SecretRef>,
