@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use crate::config::SyncConfig;
 use crate::events::{Bus, Event, Level};
 use crate::model::{
-    Batch, Caller, Cursor, Ending, Outcome, PageNote, Run, RunId, Stamp, Timing, Trigger,
+    Batch, Caller, Cursor, Ending, Outcome, PageNote, RetryNote, Run, RunId, Stamp, Timing, Trigger,
 };
-use crate::plugin::{self, Lookup, Mapped, Plugin, Settings};
+use crate::plugin::{self, Lookup, Plugin, Settings};
 use crate::salesforce::Org;
-use crate::store::{self, Commit, Committed, Known, NewRun, Store, Verdict};
+use crate::store::{self, Commit, Known, NewRun, Store, Verdict};
 
 use super::Error;
 use super::reader::{Fetched, Reader};
@@ -95,71 +95,88 @@ impl Job {
         Ok(())
     }
 
-    /// Maps and commits one batch. After the last one, its count must have agreed.
-    pub(super) async fn take(&self, run: RunId, number: u32, page: Fetched) -> Result<(), Error> {
+    /// Finds out what changed on a page and maps it.
+    pub(super) async fn map_page(
+        &self,
+        run: RunId,
+        number: u32,
+        page: Fetched,
+    ) -> Result<Ready, Error> {
         let job = self.clone();
-        blocking(move || job.take_now(run, number, page)).await
+        blocking(move || job.map_page_now(run, number, page)).await
     }
 
-    fn take_now(&self, run: RunId, number: u32, page: Fetched) -> Result<(), Error> {
-        let Fetched { batch, cursor, expected, mismatch, .. } = &page;
+    fn map_page_now(&self, run: RunId, number: u32, page: Fetched) -> Result<Ready, Error> {
+        let Fetched { batch, cursor, bytes, took, request_id, retries, expected, mismatch } = page;
+        let sync = &self.sync.name;
         self.bus.emit(Event::PageFetched {
             run,
-            sync: self.sync.name.clone(),
+            sync: sync.clone(),
             page: u64::from(number),
             records: batch.len() as u64,
-            bytes: page.bytes,
-            expected: Some(*expected),
-            took_us: page.took,
-            request_id: page.request_id.clone(),
+            bytes,
+            expected: Some(expected),
+            took_us: took,
+            request_id: request_id.clone(),
         });
-        let usage = self.org.gate().usage();
-        for retry in &page.retries {
-            self.bus.emit(Event::RunRetry {
-                run,
-                sync: self.sync.name.clone(),
-                reason: retry.reason.clone(),
-                waited_ms: retry.waited_ms,
-            });
+        for RetryNote { reason, waited_ms, .. } in retries.iter().cloned() {
+            self.bus.emit(Event::RunRetry { run, sync: sync.clone(), reason, waited_ms });
         }
-        let now = self.store.update_run(run, |run| {
-            run.expected = Some(*expected);
-            run.calls = self.org.gate().run_calls(run.id);
-            run.quota_after = usage.or(run.quota_after);
-            run.retries.extend(page.retries.iter().cloned());
-            run.retries.truncate(RETRIES_KEPT);
-        })?;
         let note = PageNote {
             page: u64::from(number),
             at: Stamp::now(),
-            bytes: page.bytes,
+            bytes,
             counts: Default::default(),
-            timing: Timing { fetch: page.took, ..Timing::default() },
-            request_id: page.request_id.clone(),
+            timing: Timing { fetch: took, ..Timing::default() },
+            request_id,
         };
-        let known = self.store.known(&self.sync.name, batch)?;
+        let known = self.store.known(sync, &batch)?;
         let maps_deletions = self.plugin.description().maps_deletions;
         let to_map: Vec<usize> = (0..batch.len())
             .filter(|&i| !known.unchanged(i) && (maps_deletions || !batch.records[i].deleted))
             .collect();
-        let work =
-            Work { run, number, batch, known, to_map, cursor: *cursor, note, calls: now.calls };
-        self.map_and_commit(work)?;
-        match mismatch {
-            Some((told, arrived)) => Err(Error::Count { told: *told, arrived: *arrived }),
+        let mapped = self.map_batch(run, number, batch, known, &to_map, note)?;
+        Ok(Ready { mapped, cursor, retries, expected, mismatch })
+    }
+
+    /// Commits a mapped page. After the last one, its count must have agreed.
+    pub(super) async fn commit_page(&self, ready: Ready) -> Result<(), Error> {
+        let job = self.clone();
+        blocking(move || job.commit_page_now(ready)).await
+    }
+
+    fn commit_page_now(&self, ready: Ready) -> Result<(), Error> {
+        let gate = self.org.gate();
+        let usage = gate.usage();
+        let run = self.store.update_run(ready.mapped.run, |run| {
+            run.expected = Some(ready.expected);
+            run.calls = gate.run_calls(run.id);
+            run.quota_after = usage.or(run.quota_after);
+            run.retries.extend(ready.retries);
+            run.retries.truncate(RETRIES_KEPT);
+        })?;
+        self.commit_batch(ready.mapped, ready.cursor, run.calls)?;
+        match ready.mismatch {
+            Some((told, arrived)) => Err(Error::Count { told, arrived }),
             None => Ok(()),
         }
     }
 
-    /// Maps what is to be mapped and commits the whole batch in one step. What is not mapped is unchanged or deleted.
-    pub(super) fn map_and_commit(&self, work: Work<'_>) -> Result<Committed, Error> {
-        let Work { run, number, batch, known, to_map, cursor, mut note, calls } = work;
+    /// Maps the records `to_map` of a batch; the others are unchanged or deleted.
+    pub(super) fn map_batch(
+        &self,
+        run: RunId,
+        number: u32,
+        batch: Batch,
+        known: Known,
+        to_map: &[usize],
+        mut note: PageNote,
+    ) -> Result<Mapped, Error> {
         let begun = Instant::now();
-        let mut outcomes = self.map(run, number, batch, &to_map)?.into_iter();
+        let mut outcomes = self.map(run, number, &batch, to_map)?.into_iter();
         note.timing.map = micros(begun);
-
         let mut next = to_map.iter().copied().peekable();
-        let outcomes = (0..batch.len())
+        let verdicts = (0..batch.len())
             .map(|i| {
                 if next.next_if_eq(&i).is_some() {
                     Verdict::Became(outcomes.next().unwrap_or_else(unanswered))
@@ -170,15 +187,32 @@ impl Job {
                 }
             })
             .collect();
-        let sync = &self.sync.name;
-        let keep_raw = self.sync.keep_raw;
+        Ok(Mapped { run, batch, known, verdicts, note })
+    }
+
+    /// Commits a batch in one step.
+    pub(super) fn commit_batch(
+        &self,
+        mapped: Mapped,
+        cursor: Cursor,
+        calls: u64,
+    ) -> Result<(), Error> {
+        let Mapped { run, batch, known, verdicts, note } = mapped;
         let (begun, timing, page) = (Instant::now(), note.timing, note.page);
-        let commit =
-            Commit { run, sync, batch, known, outcomes, cursor, page: note, calls, keep_raw };
-        let committed = self.store.commit(commit)?;
+        let committed = self.store.commit(Commit {
+            run,
+            sync: &self.sync.name,
+            batch: &batch,
+            known,
+            outcomes: verdicts,
+            cursor,
+            page: note,
+            calls,
+            keep_raw: self.sync.keep_raw,
+        })?;
         self.bus.emit(Event::BatchCommitted {
             run,
-            sync: sync.clone(),
+            sync: self.sync.name.clone(),
             page,
             counts: committed.counts,
             total: committed.run.counts,
@@ -187,7 +221,7 @@ impl Job {
             feed_end: committed.feed_end,
             timing: Timing { commit: micros(begun), ..timing },
         });
-        Ok(committed)
+        Ok(())
     }
 
     fn map(
@@ -222,7 +256,7 @@ impl Job {
     }
 
     /// Tells what a plugin made of a batch.
-    fn tell(&self, run: RunId, number: u32, batch: &Batch, answer: &Mapped) {
+    fn tell(&self, run: RunId, number: u32, batch: &Batch, answer: &plugin::Mapped) {
         let sync = &self.sync.name;
         let (mut mapped, mut skipped, mut failed) = (0, 0, 0);
         for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {
@@ -301,20 +335,24 @@ impl Job {
     }
 }
 
-/// One batch on its way from the reader to the store.
-pub(super) struct Work<'a> {
+/// A batch that is mapped and not yet committed.
+pub(super) struct Mapped {
     pub run: RunId,
-    /// Counts the batches of the run.
-    pub number: u32,
-    pub batch: &'a Batch,
+    pub batch: Batch,
     pub known: Known,
-    /// Which records the plugin gets, in order.
-    pub to_map: Vec<usize>,
+    /// One a record, in order.
+    pub verdicts: Vec<Verdict>,
+    pub note: PageNote,
+}
+
+/// A page that is mapped and not yet committed.
+pub(super) struct Ready {
+    pub mapped: Mapped,
     /// Where the sync stands once this is committed.
     pub cursor: Cursor,
-    pub note: PageNote,
-    /// Calls that the run has spent.
-    pub calls: u64,
+    retries: Vec<RetryNote>,
+    expected: u64,
+    mismatch: Option<(u64, u64)>,
 }
 
 /// The plugin room answers for every record; should it ever not, nothing is hidden.

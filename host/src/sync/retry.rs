@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::model::{PageNote, Run, RunId, Selection, Span, Stamp, Trigger};
 use crate::store::{Failure, State};
 
-use super::job::{Work, blocking};
+use super::job::blocking;
 use super::{BATCH, Error, Job};
 
 /// Maps what failed in `failed` with the present plugin, as a run of its own. The cursor stays where it is.
@@ -66,24 +66,17 @@ impl Job {
             return Ok(());
         }
         let batch = batch.select(&same);
-        let work = Work {
-            run,
-            number,
-            known: self.store.known(sync, &batch)?,
-            to_map: (0..batch.len()).collect(),
-            cursor: self.store.cursor(sync)?,
-            note: PageNote {
-                page: u64::from(number),
-                at: Stamp::now(),
-                bytes: batch.text.len() as u64,
-                counts: Default::default(),
-                timing: Default::default(),
-                request_id: None,
-            },
-            batch: &batch,
-            calls: 0,
+        let known = self.store.known(sync, &batch)?;
+        let all: Vec<usize> = (0..batch.len()).collect();
+        let note = PageNote {
+            page: u64::from(number),
+            at: Stamp::now(),
+            bytes: batch.text.len() as u64,
+            counts: Default::default(),
+            timing: Default::default(),
+            request_id: None,
         };
-        self.map_and_commit(work)?;
-        Ok(())
+        let mapped = self.map_batch(run, number, batch, known, &all, note)?;
+        self.commit_batch(mapped, self.store.cursor(sync)?, 0)
     }
 }

@@ -1,11 +1,15 @@
 //! One run of one sync: the road of a batch, top to bottom.
 
+use std::collections::HashSet;
+
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Ending, Run, Trigger};
+use crate::model::{Batch, Ending, RecordId, Run, RunId, Trigger};
 use crate::store;
 
+use super::job::Ready;
 use super::reader::{Fetched, Reader};
 use super::{Error, Job, select, window};
 
@@ -29,26 +33,83 @@ async fn go(job: &Job, run: &Run, cancel: &CancellationToken) -> Result<Ending, 
         () = cancel.cancelled() => return Ok(Ending::Interrupted),
         reader = open(job, run) => reader?,
     };
-
-    // While one batch is mapped and committed, the next page is already on its way; one more waits in the channel.
+    // Three things at once: the next page is on its way, a batch is mapped, and the one before is being committed. One
+    // more page waits in the channel.
     let (pages, mut fetched) = mpsc::channel::<Fetched>(1);
     let mut reading = tokio::task::JoinSet::new();
     reading.spawn(reader.read(pages));
-    let mut number = 0;
-    loop {
-        let page = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Ok(Ending::Interrupted),
-            page = fetched.recv() => page,
-        };
-        let Some(page) = page else { break };
-        job.take(run.id, number, page).await?;
-        number += 1;
+    let mut committing = Committing::default();
+    let carried = carry(job, run.id, cancel, &mut fetched, &mut committing).await;
+    // Whatever stopped the mapping, the batch in hand becomes durable.
+    committing.settle().await?;
+    if carried? == Carried::UntilCancelled {
+        return Ok(Ending::Interrupted);
     }
     while let Some(read) = reading.join_next().await {
         read??;
     }
     job.finished(run.id)
+}
+
+/// How far the batches were carried.
+#[derive(PartialEq, Eq)]
+enum Carried {
+    ToTheEnd,
+    UntilCancelled,
+}
+
+/// Carries batch after batch from the reader through the plugin into the store.
+async fn carry(
+    job: &Job,
+    run: RunId,
+    cancel: &CancellationToken,
+    fetched: &mut mpsc::Receiver<Fetched>,
+    committing: &mut Committing,
+) -> Result<Carried, Error> {
+    for number in 0.. {
+        let page = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(Carried::UntilCancelled),
+            page = fetched.recv() => page,
+        };
+        let Some(page) = page else { break };
+        if committing.shares(&page.batch) {
+            committing.settle().await?;
+        }
+        let ready = job.map_page(run, number, page).await?;
+        committing.settle().await?;
+        committing.start(job, ready);
+    }
+    Ok(Carried::ToTheEnd)
+}
+
+/// The batch that is being committed, if there is one.
+#[derive(Default)]
+struct Committing {
+    ids: HashSet<RecordId>,
+    task: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Committing {
+    /// Whether one of these records is just being committed: what is known of it then changes.
+    fn shares(&self, batch: &Batch) -> bool {
+        self.task.is_some() && batch.records.iter().any(|record| self.ids.contains(&record.id))
+    }
+
+    fn start(&mut self, job: &Job, ready: Ready) {
+        self.ids.clear();
+        self.ids.extend(ready.mapped.batch.records.iter().map(|record| record.id));
+        let job = job.clone();
+        self.task = Some(tokio::spawn(async move { job.commit_page(ready).await }));
+    }
+
+    /// Waits until it is durable.
+    async fn settle(&mut self) -> Result<(), Error> {
+        match self.task.take() {
+            Some(task) => task.await?,
+            None => Ok(()),
+        }
+    }
 }
 
 /// Chooses what to read: the fields, the window, the query.
