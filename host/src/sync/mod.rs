@@ -1,5 +1,6 @@
 //! One sync, from window to committed records: [`run`] tells the story.
 
+mod committing;
 mod error;
 mod job;
 mod reader;

@@ -1,15 +1,12 @@
 //! One run of one sync: the road of a batch, top to bottom.
 
-use std::collections::HashSet;
-
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Batch, Ending, RecordId, Run, RunId, Trigger};
+use crate::model::{Ending, Run, RunId, Trigger};
 use crate::store;
 
-use super::job::Ready;
+use super::committing::Committing;
 use super::reader::{Fetched, Reader};
 use super::{Error, Job, select, window};
 
@@ -81,35 +78,6 @@ async fn carry(
         committing.start(job, ready);
     }
     Ok(Carried::ToTheEnd)
-}
-
-/// The batch that is being committed, if there is one.
-#[derive(Default)]
-struct Committing {
-    ids: HashSet<RecordId>,
-    task: Option<JoinHandle<Result<(), Error>>>,
-}
-
-impl Committing {
-    /// Whether one of these records is just being committed: what is known of it then changes.
-    fn shares(&self, batch: &Batch) -> bool {
-        self.task.is_some() && batch.records.iter().any(|record| self.ids.contains(&record.id))
-    }
-
-    fn start(&mut self, job: &Job, ready: Ready) {
-        self.ids.clear();
-        self.ids.extend(ready.mapped.batch.records.iter().map(|record| record.id));
-        let job = job.clone();
-        self.task = Some(tokio::spawn(async move { job.commit_page(ready).await }));
-    }
-
-    /// Waits until it is durable.
-    async fn settle(&mut self) -> Result<(), Error> {
-        match self.task.take() {
-            Some(task) => task.await?,
-            None => Ok(()),
-        }
-    }
 }
 
 /// Chooses what to read: the fields, the window, the query.

@@ -1,0 +1,40 @@
+//! The commit that goes on while the next batch is mapped.
+
+use std::collections::HashSet;
+
+use tokio::task::JoinHandle;
+
+use crate::model::{Batch, RecordId};
+
+use super::Error;
+use super::job::{Job, Ready};
+
+/// The batch that is being committed, if there is one.
+#[derive(Default)]
+pub(super) struct Committing {
+    ids: HashSet<RecordId>,
+    task: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Committing {
+    /// Whether one of these records is just being committed: what is known of it then changes.
+    pub(super) fn shares(&self, batch: &Batch) -> bool {
+        self.task.is_some() && batch.records.iter().any(|record| self.ids.contains(&record.id))
+    }
+
+    /// Commits a batch beside everything else. The one before must have settled.
+    pub(super) fn start(&mut self, job: &Job, ready: Ready) {
+        self.ids.clear();
+        self.ids.extend(ready.mapped.batch.records.iter().map(|record| record.id));
+        let job = job.clone();
+        self.task = Some(tokio::spawn(async move { job.commit_page(ready).await }));
+    }
+
+    /// Waits until it is durable.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        match self.task.take() {
+            Some(task) => task.await?,
+            None => Ok(()),
+        }
+    }
+}
