@@ -314,7 +314,7 @@ fn many_threads_share_few_slots() {
 
 #[test]
 fn every_fault_is_explained() {
-    for code in ["panic", "timeout", "memory", "trap", "exit", "lookup_limit", "invalid_output"] {
+    for code in ["panic", "timeout", "memory", "trap", "exit", "lookup-limit", "invalid-output"] {
         let explanation = explain(&format!("plugin.{code}")).unwrap();
         assert!(explanation.meaning.ends_with('.') && !explanation.cure.is_empty());
     }
