@@ -128,11 +128,9 @@ fn the_top_level_is_fixed() {
         "LICENSE-APACHE",
         "LICENSE-MIT",
         "README.md",
-        "clippy.toml",
         "host",
         "plugins",
         "rust-toolchain.toml",
-        "rustfmt.toml",
         "tests",
         "wit",
         // What a build leaves.
