@@ -73,7 +73,7 @@ impl Reader {
 
     /// Sends the window's batches into `pages` until the window is read, the receiver is gone, or something fails.
     ///
-    /// Memory: one page in hand here, one in the channel, one with the receiver.
+    /// Memory: one page in hand here, one in the channel; the receiver has one that is mapped and one that is committed.
     pub async fn read(mut self, pages: mpsc::Sender<Fetched>) -> Result<(), Error> {
         let mut lost = 0;
         // Counted a query chain: a new query counts what is left, so the two start anew together.
