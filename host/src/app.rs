@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::config::{self, Config, PluginRef, SyncConfig};
 use crate::events::Bus;
 use crate::model::{Call, Ending, Run, RunId, Stamp, SyncName, Trigger};
@@ -94,6 +95,8 @@ pub struct App {
     pub org: Org,
     /// Where is told what happens.
     pub bus: Bus,
+    /// The local clock.
+    pub clock: Clock,
     jobs: Arc<BTreeMap<SyncName, Job>>,
 }
 
@@ -101,13 +104,18 @@ impl App {
     /// Opens the store, closes what a dead host left open, and loads every enabled sync's plugin. Blocks; asks nothing
     /// of Salesforce.
     pub fn open(config: Config) -> Result<Self, Error> {
+        Self::open_with(config, Clock::default())
+    }
+
+    /// The same, with a clock of one's own.
+    pub fn open_with(config: Config, clock: Clock) -> Result<Self, Error> {
         let store = open_store(&config)?;
         let interrupted = store.recover()?;
         if !interrupted.is_empty() {
             tracing::warn!(runs = ?interrupted, "The last host died; these runs go on at their cursors");
         }
-        let bus = Bus::new();
-        let org = open_org(&config, &store)?;
+        let bus = Bus::with_clock(clock.clone());
+        let org = open_org(&config, &store, clock.clone())?;
         let engine = open_engine(&config)?;
         let lookup: Arc<dyn Lookup> = Arc::new(Outputs {
             store: store.clone(),
@@ -127,7 +135,7 @@ impl App {
             };
             jobs.insert(sync.name.clone(), job);
         }
-        Ok(Self { config: Arc::new(config), store, org, bus, jobs: Arc::new(jobs) })
+        Ok(Self { config: Arc::new(config), store, org, bus, clock, jobs: Arc::new(jobs) })
     }
 
     /// Starts the schedule.
@@ -140,7 +148,8 @@ impl App {
         }
         let runner = Arc::new(self.clone());
         let pauses = Arc::new(Pauses(self.clone()));
-        let options = schedule::Options::default();
+        let options =
+            schedule::Options { clock: self.clock.clone(), ..schedule::Options::default() };
         Ok(Scheduler::start(jobs, runner, pauses, self.bus.clone(), options).await?)
     }
 
@@ -216,7 +225,7 @@ pub fn load_plugin(
 }
 
 /// The org of a configuration, with its ledger and tokens in the store. Asks nothing of Salesforce.
-pub fn open_org(config: &Config, store: &Store) -> Result<Org, Error> {
+pub fn open_org(config: &Config, store: &Store, clock: Clock) -> Result<Org, Error> {
     let held = Arc::new(Held(store.clone()));
     let rules = quota::Rules {
         allowance: config.quota.allowance.map(|share| match share {
@@ -227,7 +236,7 @@ pub fn open_org(config: &Config, store: &Store) -> Result<Org, Error> {
         per_run: config.quota.per_run,
         ..quota::Rules::default()
     };
-    let gate = Gate::new(rules, held.clone())?;
+    let gate = Gate::with_clock(rules, held.clone(), clock)?;
     let key = match &config.store.key {
         Some(config::Secret::Env(name)) => SealKey::from_env(name)?,
         Some(config::Secret::File(path)) => SealKey::from_file(path)?,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+use crate::clock::Clock;
 use crate::model::{
     ConnectionName, Counts, Ending, Purpose, RecordId, RunId, Stamp, SyncName, Timing, Trigger,
 };
@@ -247,6 +248,7 @@ pub struct Told {
 pub struct Bus {
     sender: broadcast::Sender<Arc<Told>>,
     told: Arc<AtomicU64>,
+    clock: Clock,
 }
 
 impl Default for Bus {
@@ -258,8 +260,13 @@ impl Default for Bus {
 impl Bus {
     /// A bus that nobody listens to yet.
     pub fn new() -> Self {
+        Self::with_clock(Clock::default())
+    }
+
+    /// The same, with a clock of one's own.
+    pub fn with_clock(clock: Clock) -> Self {
         let (sender, _) = broadcast::channel(BEHIND);
-        Self { sender, told: Arc::new(AtomicU64::new(0)) }
+        Self { sender, told: Arc::new(AtomicU64::new(0)), clock }
     }
 
     /// Tells an event: to the log, and to everybody who listens.
@@ -267,7 +274,7 @@ impl Bus {
         log(&event);
         let seq = self.told.fetch_add(1, Ordering::Relaxed) + 1;
         // An error means that nobody listens, which is no error.
-        drop(self.sender.send(Arc::new(Told { seq, at: Stamp::now(), event })));
+        drop(self.sender.send(Arc::new(Told { seq, at: self.clock.now(), event })));
     }
 
     /// Hears what is told from now on. Who falls 4096 events behind loses the oldest and is told how many.

@@ -38,5 +38,8 @@ pub mod web;
 /// Every code that a user can meet, with its meaning and cure.
 pub mod error;
 
+/// The local clock, as a value.
+pub mod clock;
+
 /// The words of the design as plain values.
 pub mod model;

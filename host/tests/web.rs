@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use kilofold::app;
+use kilofold::clock::Clock;
 use kilofold::config::Config;
 use kilofold::events::{Bus, Event};
 use kilofold::model::{
@@ -88,7 +89,7 @@ impl Env {
         let config = Config::parse(CONFIG, &folder.path().join("kilofold.toml")).unwrap();
         let config = Arc::new(config);
         let store = app::open_store(&config).unwrap();
-        let org = app::open_org(&config, &store).unwrap();
+        let org = app::open_org(&config, &store, Clock::default()).unwrap();
         let bus = Bus::new();
         let ran = Arc::new(Recorder::default());
         // The last run was a moment ago, so that nothing is due by itself.

@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use super::out::Out;
 use super::{Failure, Globals, sync};
 use crate::app;
+use crate::clock::Clock;
 use crate::config::{Config, SyncConfig};
 use crate::error::Exit;
 use crate::model::{Caller, Stamp};
@@ -47,7 +48,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
                 .cure("use --offline, or stop `kilofold serve` for the check"));
         }
         let store = app::open_store(&config)?;
-        let org = app::open_org(&config, &store)?;
+        let org = app::open_org(&config, &store, Clock::default())?;
         against(&org, &config, &loaded, &mut report).await;
     }
     report.finish();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::out::Out;
 use super::{Failure, Globals, sync};
 use crate::app;
+use crate::clock::Clock;
 use crate::config::{Config, ConnectionConfig, Grant};
 use crate::error::Exit;
 use crate::model::ConnectionName;
@@ -58,7 +59,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
             .cure("stop `kilofold serve`, run `kilofold connect` again, and start it anew"));
     }
     let store = app::open_store(&config)?;
-    let org = app::open_org(&config, &store)?;
+    let org = app::open_org(&config, &store, Clock::default())?;
     let mut connections = Vec::new();
     let mut result = Ok(());
     for connection in &chosen {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Failure, Globals};
 use crate::app;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::store::{self, Store};
@@ -180,7 +181,7 @@ impl Source {
     pub async fn connections(&self) -> Result<view::Connections, Failure> {
         match self {
             Self::Store(reader) => {
-                let org = app::open_org(reader.config(), reader.store())?;
+                let org = app::open_org(reader.config(), reader.store(), Clock::default())?;
                 Ok(view::Connections::of(&org))
             }
             Self::Api(client) => Ok(client.get("/api/v1/connections", &[]).await?),

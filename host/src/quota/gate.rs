@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Ask, Breaker, Decision, Error, Ledger, LimitKind, Rules, Spent, SpentBy, decide};
+use crate::clock::Clock;
 use crate::model::{Call, Caller, Purpose, RunId, Stamp, Usage};
 
 /// How far Salesforce's own count lags behind at most: `/limits` promises five minutes.
@@ -37,15 +38,13 @@ pub struct Refused {
     pub look: bool,
 }
 
-type Clock = dyn Fn() -> Stamp + Send + Sync;
-
 /// Grants calls within the rules. Clones share one ledger.
 #[derive(Clone)]
 pub struct Gate(Arc<Inner>);
 
 struct Inner {
     journal: Arc<dyn Journal>,
-    clock: Box<Clock>,
+    clock: Clock,
     slots: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -76,18 +75,18 @@ impl Mark {
 impl Gate {
     /// Opens a gate with the calls that the journal knows of the last 24 hours.
     pub fn new(rules: Rules, journal: Arc<dyn Journal>) -> Result<Self, Error> {
-        Self::with_clock(rules, journal, Stamp::now)
+        Self::with_clock(rules, journal, Clock::default())
     }
 
     /// The same, with a clock of one's own.
     pub fn with_clock(
         rules: Rules,
         journal: Arc<dyn Journal>,
-        clock: impl Fn() -> Stamp + Send + Sync + 'static,
+        clock: Clock,
     ) -> Result<Self, Error> {
         let day = Duration::from_secs(24 * 60 * 60);
         let mut ledger = Ledger::default();
-        for (_, call) in journal.since(clock().minus(day)).map_err(Error::Journal)? {
+        for (_, call) in journal.since(clock.now().minus(day)).map_err(Error::Journal)? {
             ledger.enter(&call);
         }
         let slots = Arc::new(Semaphore::new(rules.concurrent.clamp(1, Semaphore::MAX_PERMITS)));
@@ -100,14 +99,14 @@ impl Gate {
             under_way: 0,
         };
         let state = Mutex::new(state);
-        Ok(Self(Arc::new(Inner { journal, clock: Box::new(clock), slots, state })))
+        Ok(Self(Arc::new(Inner { journal, clock, slots, state })))
     }
 
     /// Asks for one call, waiting while too many are under way. The call is in the ledger and durably in the journal
     /// when this returns; a permit that is dropped before its request was sent takes it out again.
     pub async fn permit(&self, caller: &Caller, purpose: Purpose) -> Result<Permit, Refused> {
         let slot = self.0.slots.clone().acquire_owned().await.map_err(|_| closed())?;
-        let call = Call { at: (self.0.clock)(), caller: caller.clone(), purpose };
+        let call = Call { at: self.0.clock.now(), caller: caller.clone(), purpose };
         self.state().admit(&call)?;
         let entered = Entered { gate: self.clone(), call, entry: None, sent: false };
         Ok(Permit { entered: journal(entered).await?, _slot: slot })
@@ -119,7 +118,7 @@ impl Gate {
             let reason = format!("a {} request counts and needs a permit", purpose.as_str());
             return Err(Refused { code: "quota.not-free", reason, until: None, look: false });
         }
-        let call = Call { at: (self.0.clock)(), caller: caller.clone(), purpose };
+        let call = Call { at: self.0.clock.now(), caller: caller.clone(), purpose };
         self.state().enter(&call);
         let entered = Entered { gate: self.clone(), call, entry: None, sent: false };
         Ok(Free { entered: journal(entered).await? })
@@ -127,7 +126,7 @@ impl Gate {
 
     /// The gate's clock.
     pub fn now(&self) -> Stamp {
-        (self.0.clock)()
+        self.0.clock.now()
     }
 
     /// Takes in what Salesforce told of the org's day.
@@ -143,7 +142,7 @@ impl Gate {
     /// The org's use as far as it can be known now: the readings, which lag, and our own calls since.
     pub fn estimate(&self) -> Option<Usage> {
         let mut state = self.state();
-        let now = (self.0.clock)();
+        let now = self.0.clock.now();
         let unseen = state.spent(now, None).unseen;
         state.reading(now).map(|reading| Usage { used: reading.used + unseen, ..reading })
     }
@@ -151,14 +150,14 @@ impl Gate {
     /// Our own calls since `since`, at most 24 hours back, by connection, sync and purpose.
     pub fn spent(&self, since: Stamp) -> Vec<SpentBy> {
         let mut state = self.state();
-        state.ledger.expire((self.0.clock)());
+        state.ledger.expire(self.0.clock.now());
         state.ledger.spent(since)
     }
 
     /// Our own counted calls of the last 24 hours.
     pub fn day(&self) -> u64 {
         let mut state = self.state();
-        state.ledger.expire((self.0.clock)());
+        state.ledger.expire(self.0.clock.now());
         state.ledger.day()
     }
 
@@ -209,7 +208,7 @@ impl Gate {
         let mut state = self.state();
         let breaker = std::mem::take(&mut state.breaker);
         state.breaker =
-            if answered { breaker.answered() } else { breaker.unanswered((self.0.clock)()) };
+            if answered { breaker.answered() } else { breaker.unanswered(self.0.clock.now()) };
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -394,7 +393,7 @@ impl Pass {
             Self::Permit(permit) => &permit.entered.gate,
             Self::Free(free) => &free.entered.gate,
         };
-        gate.observe(Usage { used, max, at: (gate.0.clock)() });
+        gate.observe(Usage { used, max, at: gate.0.clock.now() });
     }
 
     fn entered(&mut self) -> &mut Entered {

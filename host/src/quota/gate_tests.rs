@@ -48,7 +48,7 @@ fn gate(rules: Rules) -> (Gate, Arc<Book>, Arc<AtomicI64>) {
     let book = Arc::new(Book::default());
     let time = Arc::new(AtomicI64::new(1_000_000_000_000));
     let clock = time.clone();
-    let now = move || Stamp(clock.load(Ordering::SeqCst));
+    let now = Clock::new(move || Stamp(clock.load(Ordering::SeqCst)));
     (Gate::with_clock(rules, book.clone(), now).unwrap(), book, time)
 }
 
@@ -72,8 +72,12 @@ async fn the_allowance_holds_under_any_interleaving_and_over_a_restart() {
     }
     assert_eq!((granted, book.standing(), gate.day()), (50, 50, 50));
     let clock = time.clone();
-    let again =
-        Gate::with_clock(rules, book.clone(), move || Stamp(clock.load(Ordering::SeqCst))).unwrap();
+    let again = Gate::with_clock(
+        rules,
+        book.clone(),
+        Clock::new(move || Stamp(clock.load(Ordering::SeqCst))),
+    )
+    .unwrap();
     let refused = spend(&again).await.unwrap_err();
     assert_eq!(refused.code, "limit.allowance");
     time.store(refused.until.unwrap().0, Ordering::SeqCst);

@@ -22,7 +22,7 @@ use super::http::Fault;
 use super::org::Shared;
 use super::retry::Trouble;
 use super::{ConnectionSettings, Error, Refusal};
-use crate::model::{Caller, ConnectionName, Purpose, Stamp};
+use crate::model::{Caller, ConnectionName, Purpose};
 
 /// What a grant gave. Without `Debug`: it is nothing but secrets.
 pub(super) struct Granted {
@@ -180,7 +180,7 @@ impl Shared {
             .map_err(setting)?;
         let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
         // Salesforce takes assertions that live for up to three minutes, and clocks that differ by as much.
-        let exp = Stamp::now().plus(Duration::from_secs(170)).0 / 1000;
+        let exp = self.gate.now().plus(Duration::from_secs(170)).0 / 1000;
         let aud = audience.unwrap_or_else(|| self.audience());
         let claims = Claims { iss: &settings.client_id, sub: user, aud, exp };
         let assertion = jsonwebtoken::encode(&header, &claims, &key).map_err(setting)?;

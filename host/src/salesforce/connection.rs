@@ -187,8 +187,8 @@ impl Connection {
         self.seen().status.clone()
     }
 
-    pub(super) fn used(&self) {
-        self.seen().status.last_used = Some(Stamp::now());
+    pub(super) fn used(&self, at: Stamp) {
+        self.seen().status.last_used = Some(at);
     }
 
     pub(super) fn set_user(&self, user: &str) {
@@ -321,7 +321,7 @@ impl Shared {
             authorised: if old.authorised > 0 && !granted.consented {
                 old.authorised
             } else {
-                Stamp::now().0
+                self.gate.now().0
             },
             dead: None,
         };

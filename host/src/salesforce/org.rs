@@ -280,7 +280,7 @@ impl Shared {
                 // Renewed while this one waited for its permit, which goes back unspent.
                 continue;
             }
-            connection.used();
+            connection.used(self.gate.now());
             let (next, why, wanted) = match self.http.send(pass, request).await {
                 Ok(answer) => {
                     calls += 1;
@@ -316,7 +316,7 @@ impl Shared {
                 Next::Renew if renewed < 2 => {
                     renewed += 1;
                     tracing::info!(connection = %who.connection, why, "the session has ended");
-                    note(&mut retries, why, Duration::ZERO);
+                    note(&mut retries, self.gate.now(), why, Duration::ZERO);
                     self.renew(who, Some(session.generation)).await?;
                     continue;
                 }
@@ -341,7 +341,7 @@ impl Shared {
                 return Err(Error::Unreachable { what: what(), attempts: failed, why, took });
             };
             tracing::info!(what = purpose.as_str(), object, why, pause_ms = %pause.as_millis(), "asking again");
-            note(&mut retries, why, pause);
+            note(&mut retries, self.gate.now(), why, pause);
             tokio::time::sleep(pause).await;
         }
     }
@@ -422,9 +422,9 @@ impl Shared {
     }
 }
 
-fn note(retries: &mut Vec<RetryNote>, reason: String, pause: Duration) {
+fn note(retries: &mut Vec<RetryNote>, at: Stamp, reason: String, pause: Duration) {
     let waited_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-    retries.push(RetryNote { at: Stamp::now(), reason, waited_ms });
+    retries.push(RetryNote { at, reason, waited_ms });
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

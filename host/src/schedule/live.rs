@@ -57,7 +57,7 @@ impl Live {
         bus: Bus,
         options: Options,
     ) -> Self {
-        let now = (options.clock)();
+        let now = options.clock.now();
         let slot = |job: Job| {
             let seed = plan::seed(options.seed, job.name.as_str());
             let last = job.last.as_ref().map(|last| Last {
@@ -111,7 +111,7 @@ impl Live {
     }
 
     fn now(&self) -> Stamp {
-        (self.options.clock)()
+        self.options.clock.now()
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -151,6 +151,16 @@ impl Live {
             }
         }
         wake.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT))
+    }
+
+    /// Starts what is due by the clock as it stands, and tells when the next sync is.
+    fn look(&mut self) -> Option<Stamp> {
+        self.tick();
+        let free = self.slots.iter().filter(|slot| slot.job.enabled && !slot.paused);
+        free.filter(|slot| slot.running.is_none())
+            .filter_map(|slot| slot.due)
+            .map(|due| due.at)
+            .min()
     }
 
     fn start(&mut self, index: usize, trigger: Trigger, now: Stamp) {
@@ -223,6 +233,7 @@ impl Live {
             }
             Command::Status(answer) => drop(answer.send(self.status())),
             Command::Idle(answer) => self.idle.push(answer),
+            Command::Look(answer) => drop(answer.send(self.look())),
             Command::Stop(answer) => {
                 self.stopping.push(answer);
                 self.stop();

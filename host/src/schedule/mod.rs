@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
 
+use crate::clock::Clock;
 use crate::config::{SyncConfig, When};
 use crate::events::Bus;
 use crate::model::{Ending, Run, RunId, Stamp, SyncName, Trigger};
@@ -151,9 +152,6 @@ pub enum Asked {
     Queued,
 }
 
-/// The local clock, as a function so that tests have their own.
-pub type Clock = Arc<dyn Fn() -> Stamp + Send + Sync>;
-
 /// How the schedule works.
 #[derive(Clone)]
 pub struct Options {
@@ -167,7 +165,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { concurrency: 4, seed: 0, clock: Arc::new(Stamp::now) }
+        Self { concurrency: 4, seed: 0, clock: Clock::default() }
     }
 }
 
@@ -208,6 +206,7 @@ enum Command {
     Pause(SyncName, bool, oneshot::Sender<Result<(), Error>>),
     Status(oneshot::Sender<Vec<SyncStatus>>),
     Idle(oneshot::Sender<()>),
+    Look(oneshot::Sender<Option<Stamp>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -242,6 +241,11 @@ impl Handle {
     /// Every sync, in the order of the configuration.
     pub async fn status(&self) -> Result<Vec<SyncStatus>, Error> {
         self.ask(Command::Status).await
+    }
+
+    /// Looks at the clock now: starts what is due, and tells when the next sync will be. For clocks that jump.
+    pub async fn look(&self) -> Result<Option<Stamp>, Error> {
+        self.ask(Command::Look).await
     }
 
     /// Waits until nothing runs and nothing is due.

@@ -61,7 +61,7 @@ impl Runner for Fake {
                 seen.overlapped |= seen.running.contains(sync);
                 seen.running.push(sync.clone());
                 seen.most = seen.most.max(seen.running.len());
-                seen.started.push((sync.to_string(), trigger, (self.clock)()));
+                seen.started.push((sync.to_string(), trigger, self.clock.now()));
                 seen.runs += 1;
                 RunId(seen.runs)
             };
@@ -133,7 +133,7 @@ async fn world_with(
     pauses: Arc<Pauses>,
 ) -> World {
     let origin = Instant::now();
-    let clock: Clock = Arc::new(move || START.plus(origin.elapsed()));
+    let clock = Clock::new(move || START.plus(origin.elapsed()));
     let bus = Bus::new();
     let fake = Arc::new(Fake {
         takes,
@@ -277,7 +277,7 @@ async fn goes_on_after_a_limit_at_the_time_that_was_said() {
 async fn stopping_waits_for_the_batch_in_hand() {
     let world = world(vec![job("a", 60)], seconds(10_000), 4).await;
     world.fake.began.notified().await;
-    let before = (world.clock)();
+    let before = world.clock.now();
     assert_eq!(world.state("a").await, State::Running { run: Some(RunId(1)), since: START });
     let (handle, name) = (world.handle.clone(), sync("a"));
     let stopping = tokio::spawn(async move { handle.stop().await });
@@ -290,7 +290,7 @@ async fn stopping_waits_for_the_batch_in_hand() {
     let seen = world.fake.seen.lock().unwrap();
     assert!(seen.running.is_empty());
     assert_eq!(seen.cancelled, 1);
-    assert_eq!((world.clock)().since(before), Duration::from_millis(500));
+    assert_eq!(world.clock.now().since(before), Duration::from_millis(500));
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,6 +48,11 @@ impl Job {
         }
     }
 
+    /// The local time.
+    pub(super) fn now(&self) -> Stamp {
+        self.org.gate().now()
+    }
+
     pub(super) fn pace(&self) -> Pace {
         Pace { lag: self.sync.lag, overlap: self.sync.overlap }
     }
@@ -61,7 +66,7 @@ impl Job {
                 object: job.sync.object.clone(),
                 connection: job.sync.connection.clone(),
                 trigger,
-                started: Stamp::now(),
+                started: job.now(),
                 cursor_before: job.store.cursor(&job.sync.name)?,
                 plugin: Some(job.plugin.note()),
                 quota_before: job.org.gate().usage(),
@@ -124,7 +129,7 @@ impl Job {
         }
         let note = PageNote {
             page: u64::from(number),
-            at: Stamp::now(),
+            at: self.now(),
             bytes,
             counts: Default::default(),
             timing: Timing { fetch: took, ..Timing::default() },
@@ -239,7 +244,7 @@ impl Job {
             sync: &self.sync.name,
             run,
             batch: number,
-            read_at: Stamp::now(),
+            read_at: self.now(),
             settings: &self.settings,
             lookup: self.lookup.clone(),
         };
@@ -308,7 +313,7 @@ impl Job {
     /// How a run ends that an error stopped.
     pub(super) fn stopped(&self, error: &Error) -> Ending {
         // Other limits than the daily one are a matter of seconds.
-        let soon = Stamp::now().plus(Duration::from_secs(60));
+        let soon = self.now().plus(Duration::from_secs(60));
         error.ending(self.org.gate().look_again().or(Some(soon)))
     }
 
@@ -316,7 +321,7 @@ impl Job {
     pub(super) async fn end(&self, run: RunId, ending: Ending) -> Result<Run, store::Error> {
         let (store, gate) = (self.store.clone(), self.org.gate().clone());
         let run = blocking(move || {
-            store.end_run(run, ending, Stamp::now(), |run| {
+            store.end_run(run, ending, gate.now(), |run| {
                 run.calls = gate.run_calls(run.id);
                 run.quota_after = gate.usage().or(run.quota_after);
             })

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::model::{PageNote, Run, RunId, Selection, Span, Stamp, Trigger};
+use crate::model::{PageNote, Run, RunId, Selection, Span, Trigger};
 use crate::store::{Failure, State};
 
 use super::job::blocking;
@@ -70,7 +70,7 @@ impl Job {
         let all: Vec<usize> = (0..batch.len()).collect();
         let note = PageNote {
             page: u64::from(number),
-            at: Stamp::now(),
+            at: self.now(),
             bytes: batch.text.len() as u64,
             counts: Default::default(),
             timing: Default::default(),

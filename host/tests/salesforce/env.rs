@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use kilofold::clock::Clock;
 use kilofold::model::{Call, Caller, ConnectionName, RunId, Selection, Stamp, SyncName};
 use kilofold::quota::{Gate, Journal, Rules};
 use kilofold::salesforce::{
@@ -202,7 +203,7 @@ pub fn browser() -> reqwest::Client {
 fn gate(rules: Rules, book: &Arc<Book>, ahead: &Arc<AtomicU64>) -> Gate {
     let ahead = ahead.clone();
     let clock = move || Stamp::now().plus(Duration::from_secs(ahead.load(Ordering::SeqCst)));
-    Gate::with_clock(rules, book.clone(), clock).unwrap()
+    Gate::with_clock(rules, book.clone(), Clock::new(clock)).unwrap()
 }
 
 fn open(

@@ -1,0 +1,73 @@
+//! Codes of the page and the API.
+
+use super::{Explained, of};
+
+/// In alphabetical order.
+pub(super) const ALL: &[Explained] = &[
+    of(
+        "web.answer",
+        "the host process gave an unexpected answer",
+        "Something answered at the configured address, but not as kilofold's API does.",
+        "check that the address under [web] is that of `kilofold serve`, and that both are of one version",
+    ),
+    of(
+        "web.bind",
+        "the web address cannot be used",
+        "kilofold could not listen on the address of [web].",
+        "end the program that uses it, or set another address under [web] in kilofold.toml",
+    ),
+    of(
+        "web.host",
+        "sent to a foreign host name",
+        "The API answers on loopback to 'localhost' and loopback numbers only, so that a page of another site cannot reach it by a name of its own (DNS rebinding).",
+        "use http://localhost or http://127.0.0.1 with the configured port",
+    ),
+    of(
+        "web.internal",
+        "the API failed",
+        "A piece of the API ended before it could answer.",
+        "see the log of `kilofold serve`",
+    ),
+    of(
+        "web.origin",
+        "sent by a page of another site",
+        "A page of another site tried to start something here.",
+        "start it from kilofold's own page, or from the command line",
+    ),
+    of(
+        "web.path",
+        "there is no such page",
+        "The API has nothing at this path with this method.",
+        "see the paths under /api/v1 in the README",
+    ),
+    of(
+        "web.request",
+        "the request cannot be read",
+        "A parameter of the request is missing or not as it should be.",
+        "see what the detail names",
+    ),
+    of(
+        "web.serve",
+        "the listener failed",
+        "The API's listener took no more connections.",
+        "see the log; look at the limit of open files (ulimit -n)",
+    ),
+    of(
+        "web.stopping",
+        "the host is stopping",
+        "It answers no more new questions.",
+        "start `kilofold serve` again",
+    ),
+    of(
+        "web.token",
+        "the token is missing or wrong",
+        "[web] has a token, so every request must bear it.",
+        "send 'Authorization: Bearer TOKEN'; the command line takes it from the configuration",
+    ),
+    of(
+        "web.unreachable",
+        "the host process does not answer",
+        "The store is in use, so a `kilofold serve` seems to run, but its API did not answer at the configured address.",
+        "check the address under [web], whether `kilofold serve` runs with the same configuration, and its log",
+    ),
+];
