@@ -8,6 +8,7 @@ use kilofold::events::Event;
 use kilofold::model::{Cursor, Ending, Stamp, Trigger};
 use kilofold::schedule::State;
 use kilofold::store::NewRun;
+use org_sim::ClockMode;
 use support::{Setup, TestEnv, name};
 
 const SYNCS: [&str; 3] = ["Contact", "Lead", "Task"];
@@ -163,4 +164,38 @@ async fn missed_ticks_run_once() {
     }
     schedule.stop().await;
     env.assert_mirrors_org(&SYNCS);
+}
+
+/// Four days in which Berlin's clocks are set forward, on a clock that jumps from one due time to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn cron_keeps_to_the_clock_on_the_wall() {
+    let starts = "2026-03-27T00:00:00+01:00";
+    let fields = "fields = [\"LastName\"]\ntime_zone = \"Europe/Berlin\"\n";
+    let mut setup = Setup::new(&[("Contact", 40), ("Lead", 40), ("Task", 0)])
+        .sync("Contact", "passthrough", &format!("{fields}cron = \"0 6 * * 1-5\""))
+        .sync("Lead", "passthrough", &format!("{fields}cron = \"30 2 * * *\""));
+    setup.sim.clock = ClockMode::Fixed(starts.parse().unwrap());
+    let mut env = setup.start().await;
+    env.open_on_org_time().await;
+    let schedule = env.app().schedule().await.unwrap();
+    let ends = Stamp::parse("2026-03-31T00:00:00+02:00").unwrap();
+    while let Some(next) = schedule.look().await.unwrap().filter(|next| *next < ends) {
+        env.sim.set_clock(ClockMode::Fixed(next.timestamp()));
+        env.touch("Contact", 3, 1);
+        schedule.look().await.unwrap();
+        schedule.wait_idle().await.unwrap();
+    }
+    schedule.stop().await;
+    let berlin = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let started = |sync: &str| -> Vec<String> {
+        let at = |run: &kilofold::model::Run| {
+            assert_eq!((&run.ending, run.trigger), (&Some(Ending::Succeeded), Trigger::Schedule));
+            run.started.timestamp().to_zoned_datetime(berlin.clone()).strftime("%a %H:%M").to_string()
+        };
+        env.runs(sync).iter().map(at).collect()
+    };
+    // At the time, put off by up to 30 seconds.
+    assert_eq!(started("Contact"), ["Fri 06:00", "Mon 06:00"]);
+    // There is no half past two on Sunday: it runs when that hour has been skipped.
+    assert_eq!(started("Lead"), ["Fri 02:30", "Sat 02:30", "Sun 03:00", "Mon 02:30"]);
 }

@@ -146,6 +146,12 @@ impl Sim {
         self.state.now()
     }
 
+    /// The org's clock, for whoever must tell the same time; it stays readable when the org has ended.
+    pub fn clock(&self) -> impl Fn() -> Timestamp + Clone + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move || state.now()
+    }
+
     /// Moves the org's clock forward.
     pub fn advance_clock(&self, by: Duration) {
         self.state.clock.advance(by);

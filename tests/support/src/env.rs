@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kilofold::app::{self, App};
+use kilofold::clock::Clock;
 use kilofold::config::Config;
 use kilofold::events::Event;
-use kilofold::model::{RecordId, Run, SyncName, Trigger};
+use kilofold::model::{RecordId, Run, Stamp, SyncName, Trigger};
 use kilofold::store;
 use org_sim::{Fault, FaultId, FaultKind, RequestClass, RequestNote, Sim, SimConfig, Sizes, When};
 use tempfile::TempDir;
@@ -152,14 +153,24 @@ impl TestEnv {
 
     /// Opens the host in this process.
     pub async fn open(&mut self) {
+        self.open_with(Clock::default()).await;
+    }
+
+    /// Opens the host in this process on the org's clock, so that a test moves both at once.
+    pub async fn open_on_org_time(&mut self) {
+        let now = self.sim.clock();
+        self.open_with(Clock::new(move || Stamp(now().as_millisecond()))).await;
+    }
+
+    async fn open_with(&mut self, clock: Clock) {
         self.close();
         let config = self.config();
         let code = self.path("kilofold.data.compiled");
         lend_code(&code);
         // The lock goes with the last thread that still had the store in hand.
         let app = loop {
-            let again = config.clone();
-            match tokio::task::spawn_blocking(move || App::open(again)).await.unwrap() {
+            let (again, clock) = (config.clone(), clock.clone());
+            match tokio::task::spawn_blocking(move || App::open_with(again, clock)).await.unwrap() {
                 Ok(app) => break app,
                 Err(app::Error::Store(store::Error::Locked { .. })) => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
