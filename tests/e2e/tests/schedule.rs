@@ -190,7 +190,11 @@ async fn cron_keeps_to_the_clock_on_the_wall() {
     let started = |sync: &str| -> Vec<String> {
         let at = |run: &kilofold::model::Run| {
             assert_eq!((&run.ending, run.trigger), (&Some(Ending::Succeeded), Trigger::Schedule));
-            run.started.timestamp().to_zoned_datetime(berlin.clone()).strftime("%a %H:%M").to_string()
+            run.started
+                .timestamp()
+                .to_zoned_datetime(berlin.clone())
+                .strftime("%a %H:%M")
+                .to_string()
         };
         env.runs(sync).iter().map(at).collect()
     };

@@ -155,3 +155,36 @@ async fn a_signal_ends_a_run_at_its_cursor() {
     env.assert_feed_holds();
     env.assert_ledger_within(2);
 }
+
+/// Scripts act on exit codes: a limit is 4, Ctrl-C is 130, and both leave a run that the next one goes on from.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_and_an_interruption_have_exit_codes() {
+    let mut setup =
+        Setup::new(&[("Contact", 3_000)]).sync("Contact", "passthrough", "fields = [\"LastName\"]");
+    setup.quota = "per_run = 2".to_owned();
+    let mut env = setup.start().await;
+    let limited = command(&env, &["sync", "now", "--json"]).await;
+    assert_eq!(limited.code(), 4, "{limited:?}");
+    let runs: Value = serde_json::from_str(&limited.out).unwrap();
+    assert_eq!(runs[0]["ending"]["code"], "limit.run", "{runs}");
+
+    env.quota.clear();
+    env.write_config();
+    env.sim.set_latency(std::time::Duration::from_millis(300));
+    let before = env.pages_of("Contact").len();
+    let config = env.config_path();
+    let child = Child::start(&config, &["sync", "now", "--json"]);
+    while env.pages_of("Contact").len() == before {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    child.interrupt();
+    let interrupted = tokio::task::spawn_blocking(move || child.wait()).await.unwrap();
+    assert_eq!(interrupted.code(), 130, "{interrupted:?}");
+
+    env.sim.set_latency(std::time::Duration::ZERO);
+    let ended = command(&env, &["sync", "now", "--json"]).await;
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    env.open().await;
+    env.assert_mirrors_org(&["Contact"]);
+    env.assert_no_committed_page_again("Contact");
+}

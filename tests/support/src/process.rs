@@ -122,9 +122,18 @@ impl Child {
         alive && status.code().is_none()
     }
 
-    /// SIGTERM.
+    /// SIGTERM, as a service manager stops a host.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        self.signal("-TERM");
+    }
+
+    /// SIGINT, as Ctrl-C sends it.
+    pub fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
