@@ -187,9 +187,14 @@ pub fn open_store(config: &Config) -> Result<Store, store::Error> {
 
 /// Opens the plugin host of a configuration; compiled code is kept beside the store.
 pub fn open_engine(config: &Config) -> Result<Engine, Error> {
-    let limits = &config.plugins;
+    let cache = beside(config, "compiled");
+    Engine::new(Some(&cache), plugin_limits(&config.plugins)).map_err(Error::Engine)
+}
+
+/// The limits of plugins, as configured.
+pub fn plugin_limits(limits: &config::PluginLimits) -> plugin::Limits {
     let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let limits = plugin::Limits {
+    plugin::Limits {
         base_ms: millis(limits.base),
         per_record_us: u64::try_from(limits.per_record.as_micros()).unwrap_or(u64::MAX),
         memory_bytes: limits.memory_bytes,
@@ -200,9 +205,7 @@ pub fn open_engine(config: &Config) -> Result<Engine, Error> {
         compile_ms: millis(limits.compile),
         traps: u32::try_from(limits.pause_after).unwrap_or(u32::MAX),
         ..plugin::Limits::default()
-    };
-    let cache = beside(config, "compiled");
-    Engine::new(Some(&cache), limits).map_err(Error::Engine)
+    }
 }
 
 /// Loads the plugin of a sync and checks its settings. Blocks.

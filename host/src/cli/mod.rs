@@ -14,6 +14,7 @@ mod init;
 mod limits;
 mod logs;
 pub mod out;
+mod plugin;
 pub mod progress;
 mod records;
 mod retry;
@@ -101,6 +102,9 @@ enum Command {
     /// Shows what is known of the org's API calls, without spending one
     Limits,
     Retry(retry::Args),
+    /// Checks plugins, for their authors
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     Explain(explain::Args),
     Demo(demo::Args),
 }
@@ -134,6 +138,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Feed(args) => feed::run(args, globals).await,
             Command::Limits => limits::run(globals).await,
             Command::Retry(args) => retry::run(args, globals).await,
+            Command::Plugin(command) => plugin::run(command, globals).await,
             Command::Explain(args) => explain::run(args, globals),
             Command::Demo(args) => demo::run(args, globals).await,
         }

@@ -39,6 +39,18 @@ impl Out {
         self.line(&format!("{name:<10} {}", plain(value)))
     }
 
+    /// Writes a name and a value like [`Out::pair`], the value over as many lines as it needs.
+    pub fn pair_long(&self, name: &str, value: &str) -> Result<(), Failure> {
+        const INDENT: usize = 11;
+        let width = usize::from(self.look.width).max(40) - INDENT;
+        let mut label = name;
+        for line in wrapped(&plain(value), width) {
+            self.line(&format!("{label:<10} {line}"))?;
+            label = "";
+        }
+        Ok(())
+    }
+
     /// Writes a table, or `none` when it has no rows.
     pub fn sheet(&self, sheet: &Sheet, none: &str) -> Result<(), Failure> {
         if sheet.is_empty() { self.line(none) } else { self.line(&sheet.render(&self.look)) }
@@ -66,5 +78,39 @@ impl Out {
             ErrorKind::BrokenPipe => Failure::quiet(),
             _ => Failure::new("cli.output", format!("cannot write to standard output: {error}")),
         })
+    }
+}
+
+/// The text in lines of at most this width, cut between words where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut at = 0;
+    for word in text.split(' ') {
+        let len = console::measure_text_width(word);
+        if at > 0 && at + 1 + len > width {
+            lines.push(String::new());
+            at = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            if at > 0 {
+                line.push(' ');
+                at += 1;
+            }
+            line.push_str(word);
+            at += len;
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_cut_between_words() {
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("", 4), [""]);
+        assert_eq!(wrapped("longer than that", 4), ["longer", "than", "that"]);
     }
 }

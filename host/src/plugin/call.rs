@@ -11,6 +11,7 @@ use super::compile::Compiled;
 use super::describe::Description;
 use super::engine::{Engine, Shared, TICK, check_version};
 use super::error::{Error, Subject};
+use super::facts::{Facts, Given, Import, micros};
 use super::fault::Fault;
 use super::inert::Inert;
 use super::poison::{Plan, Verdict};
@@ -111,12 +112,22 @@ impl Inner {
         engine: &Engine,
         compiled: Compiled,
         digest: String,
+        facts: &mut Facts,
     ) -> Result<Self, Error> {
-        let Compiled { component, mut subject } = compiled;
+        let Compiled { component, mut subject, .. } = compiled;
         let shared = engine.0.clone();
         let kind = component.component_type();
+        let mut refused = None;
         for (name, _) in kind.imports(&shared.engine) {
-            engine.import(&subject, name)?;
+            let given = engine.import(&subject, name).unwrap_or_else(|error| {
+                refused.get_or_insert(error);
+                Given::Refused
+            });
+            facts.imports.push(Import { name: clean(name, 120), given });
+        }
+        facts.exports = kind.exports(&shared.engine).map(|(name, _)| clean(name, 120)).collect();
+        if let Some(error) = refused {
+            return Err(error);
         }
         let mut api = None;
         let mut about = false;
@@ -133,6 +144,7 @@ impl Inner {
         let Some((table, api)) = api.filter(|_| about) else {
             return Err(Error::NoMapper { subject });
         };
+        facts.api = Some(api.clone());
         let mismatch = |error: &wasmtime::Error| {
             let reason = format!("{error:#}");
             if reason.contains("function implementation is missing") {
@@ -151,10 +163,11 @@ impl Inner {
         .map_err(|error| mismatch(&error))?;
         let told = {
             let _slot = shared.slots.take();
-            describe(&shared, &form, &subject)?
+            describe(&shared, &form, &subject, facts)?
         };
         let description = Description::check(told)
             .map_err(|reason| Error::Description { subject: subject.clone(), reason })?;
+        facts.description = Some(description.clone());
         subject.name.clone_from(&description.name);
         let kinds =
             description.outputs.iter().map(|kind| Kind::new(&kind.name, &kind.fields)).collect();
@@ -440,15 +453,21 @@ fn describe(
     engine: &Arc<Shared>,
     form: &Form,
     subject: &Subject,
+    facts: &mut Facts,
 ) -> Result<types::Description, Error> {
     let mut store = scratch(engine);
+    let begun = Instant::now();
     let instance = form.instantiate(&mut store, engine, subject)?;
+    facts.start_us = Some(micros(begun.elapsed()));
+    facts.start_bytes = Some(store.data().limiter.bytes);
     let ms = engine.limits.start_ms;
     set_deadline(&mut store, Duration::from_millis(ms));
+    let begun = Instant::now();
     let told = match &instance {
         Instance::Table(it) => it.kilofold_mapping_about().call_describe(&mut store),
         Instance::Json(it) => it.kilofold_mapping_about().call_describe(&mut store),
     };
+    facts.describe_us = Some(micros(begun.elapsed()));
     match told {
         Ok(Ok(description)) => Ok(description),
         Ok(Err(reason)) => {

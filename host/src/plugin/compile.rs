@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
@@ -20,6 +20,8 @@ const ABANDONED: usize = 2;
 pub(super) struct Compiled {
     pub(super) component: Component,
     pub(super) subject: Subject,
+    /// How long compiling took; none when it came from the cache.
+    pub(super) took: Option<Duration>,
 }
 
 /// Compiles components, or takes them from the cache.
@@ -45,12 +47,13 @@ impl Compiler {
         let Loaded { bytes, digest, subject } = loaded;
         refuse_other_formats(&bytes, &subject)?;
         if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(engine, &digest)) {
-            return Ok(Compiled { component, subject });
+            return Ok(Compiled { component, subject, took: None });
         }
         let running = self.abandoned.load(Ordering::Acquire);
         if running >= ABANDONED {
             return Err(Error::CompileBusy { subject, running });
         }
+        let begun = Instant::now();
         let (done, result) = mpsc::sync_channel(1);
         let job = Job { state: Arc::default(), abandoned: self.abandoned.clone() };
         let (engine, cache, worker) = (engine.clone(), self.cache.clone(), job.clone());
@@ -77,7 +80,7 @@ impl Compiler {
             compiled = result.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected);
         }
         match compiled {
-            Ok(Ok(component)) => Ok(Compiled { component, subject }),
+            Ok(Ok(component)) => Ok(Compiled { component, subject, took: Some(begun.elapsed()) }),
             Ok(Err(error)) => Err(refused(subject, &format!("{error:#}"), most)),
             Err(_) => {
                 Err(Error::Compile { subject, reason: String::from("the compiler broke off") })

@@ -13,6 +13,7 @@ use super::call::{Inner, Plugin};
 use super::catalog::{self, Source};
 use super::compile::Compiler;
 use super::error::{Error, Subject};
+use super::facts::{Facts, Given, micros};
 use super::inert;
 use super::limits::Limits;
 use super::state::State;
@@ -71,14 +72,28 @@ impl Engine {
     /// Loads a plugin: reads it whole, compiles it or takes the compiled form from the cache, and asks what it is.
     /// The same component is loaded once, wherever it comes from. Blocks, for seconds if it must be compiled.
     pub fn load(&self, source: &Source) -> Result<Plugin, Error> {
+        self.load_noting(source, &mut Facts::default())
+    }
+
+    /// The same, and what each step showed; when it fails, how far it came.
+    pub fn inspect(&self, source: &Source) -> (Facts, Result<Plugin, Error>) {
+        let mut facts = Facts::default();
+        let loaded = self.load_noting(source, &mut facts);
+        (facts, loaded)
+    }
+
+    fn load_noting(&self, source: &Source, facts: &mut Facts) -> Result<Plugin, Error> {
         let loaded = catalog::read(source, self.0.limits.component_bytes)?;
+        facts.bytes = Some(loaded.bytes.len() as u64);
+        facts.digest = Some(loaded.digest.clone());
         let known = |map: &HashMap<String, Weak<Inner>>| map.get(&loaded.digest)?.upgrade();
         if let Some(inner) = known(&locked(&self.0.loaded)) {
             return Ok(Plugin::new(inner));
         }
         let digest = loaded.digest.clone();
         let component = self.0.compiler.compile(&self.0.engine, loaded, &self.0.limits)?;
-        let inner = Arc::new(Inner::start(self, component, digest.clone())?);
+        facts.compile_us = component.took.map(micros);
+        let inner = Arc::new(Inner::start(self, component, digest.clone(), facts)?);
         let mut map = locked(&self.0.loaded);
         map.retain(|_, plugin| plugin.strong_count() > 0);
         map.insert(digest, Arc::downgrade(&inner));
@@ -91,14 +106,14 @@ impl Engine {
     }
 
     /// What an interface name is to this host: linked, or why not.
-    pub(super) fn import(&self, subject: &Subject, name: &str) -> Result<(), Error> {
+    pub(super) fn import(&self, subject: &Subject, name: &str) -> Result<Given, Error> {
         let (interface, version) = name.split_once('@').unwrap_or((name, ""));
         if interface.starts_with(v1::PACKAGE) {
-            return check_version(subject, interface, version);
+            return check_version(subject, interface, version).map(|()| Given::Contract);
         }
         if inert::INTERFACES.contains(&interface) {
             if version.starts_with("0.2.") {
-                return Ok(());
+                return Ok(Given::Inert);
             }
             let wants = format!("{interface} {version}");
             return Err(Error::ApiVersion { subject: subject.clone(), wants, offers: "WASI 0.2" });

@@ -150,8 +150,8 @@ fn plain_name(name: &str) -> String {
     plain
 }
 
-/// Bytes as a person reads them.
-pub(super) fn size(bytes: u64) -> String {
+/// Bytes as a person reads them, in the units of limits.
+pub fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
         1024..1_048_576 => format!("{} KiB", bytes / 1024),

@@ -127,6 +127,25 @@ pub fn without_lines(text: &str) -> String {
     plain
 }
 
+/// The text without the digests in brackets that name plugins in errors.
+pub fn without_digests(text: &str) -> String {
+    let mut plain = String::new();
+    for (i, part) in text.split('(').enumerate() {
+        if i > 0 {
+            plain.push('(');
+        }
+        match part.split_once(')') {
+            Some((digest, rest))
+                if digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+            {
+                plain = format!("{plain}DIGEST){rest}");
+            }
+            _ => plain.push_str(part),
+        }
+    }
+    plain
+}
+
 /// Records of a JSON list with these fields.
 pub fn batch(records: &str, fields: &[&str]) -> Batch {
     let fields: Vec<String> = fields.iter().map(|&name| name.to_owned()).collect();

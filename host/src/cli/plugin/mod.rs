@@ -1,0 +1,48 @@
+//! `kilofold plugin ...`: for those who write plugins, and those who run them. One file a subcommand.
+
+mod check;
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use super::{Failure, Globals};
+use crate::app;
+use crate::error::Exit;
+use crate::plugin::{Limits, Source, stock};
+
+/// Checks plugins.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Check(check::Args),
+}
+
+/// Does it.
+pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> {
+    match command {
+        Command::Check(args) => check::run(args, globals).await,
+    }
+}
+
+/// The limits of the configuration, or the usual ones where there is none: an author need not have one.
+fn limits(globals: &Globals) -> Result<Limits, Failure> {
+    if !globals.config.exists() {
+        return Ok(Limits::default());
+    }
+    Ok(app::plugin_limits(&globals.load()?.plugins))
+}
+
+/// A plugin as the command line names it: a file, or else a stock plugin.
+fn source(file: &Path) -> Source {
+    let name = file.to_string_lossy();
+    let known = !file.exists() && stock().iter().any(|(known, _)| *known == name);
+    if known { Source::Stock(name.into_owned()) } else { Source::File(file.to_owned()) }
+}
+
+/// Does blocking work beside the async runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::new("host.task", error.to_string()))
+}
