@@ -318,6 +318,8 @@ async fn problems_say_what_to_do() {
         ("/api/v1/runs/x", vec![], 400, "web.request"),
         ("/api/v1/runs", vec![("limit", "many".to_owned())], 400, "web.request"),
         ("/api/v1/runs", vec![("limits", "3".to_owned())], 400, "web.request"),
+        ("/api/v1/runs", vec![("limit", "0".to_owned())], 400, "web.request"),
+        ("/api/v1/runs", vec![("limit", "1001".to_owned())], 400, "web.request"),
         ("/api/v1/syncs/Nobody/records", vec![], 404, "sync.unknown"),
         ("/api/v1/syncs/a%20b/records", vec![], 400, "web.request"),
         ("/api/v1/syncs/Contact/records/0034C00000VaYfZ", vec![], 404, "record.unknown"),
@@ -353,7 +355,12 @@ async fn actions_go_through_the_schedule() {
     assert_eq!(code(post("/api/v1/syncs/Lead/run").await), "sync.disabled");
     assert_eq!(code(post("/api/v1/syncs/Nobody/run").await), "sync.unknown");
     // A GET changes nothing.
-    assert_eq!(env.problem("/api/v1/syncs/Contact/run", &[]).await.code, "web.path");
+    let refused = env.problem("/api/v1/syncs/Contact/run", &[]).await;
+    assert_eq!((refused.status, refused.code.as_str()), (405, "web.method"));
+    let own = env.address;
+    let (status, answer) =
+        env.raw(&format!("DELETE /api/v1/syncs/Contact/run HTTP/1.1\nHost: {own}")).await;
+    assert!(status == 405 && answer.contains("allow: POST"), "{answer}");
     env.close().await;
 }
 
@@ -443,6 +450,16 @@ async fn events_are_told_as_they_happen() {
         heard.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
     }
     assert!(heard.contains(r#""event":"limit-seen""#), "{heard}");
+    // There are places for 64 readers; one that left makes room.
+    let mut others = Vec::new();
+    for _ in 0..63 {
+        let mut other = TcpStream::connect(env.address).await.unwrap();
+        other.write_all(request.as_bytes()).await.unwrap();
+        let n = other.read(&mut buffer).await.unwrap();
+        assert!(buffer[..n].starts_with(b"HTTP/1.1 200"));
+        others.push(other);
+    }
+    assert_eq!(env.problem("/api/v1/events", &[]).await.code, "web.busy");
     // An open stream does not keep the host from stopping.
     env.close().await;
 }

@@ -18,6 +18,7 @@ pub use checked::{
 };
 pub use error::{Error, Invalid, Problem};
 pub use secret::Secret;
+pub(crate) use template::without_null;
 pub use template::{schema, template};
 pub use when::{Cron, CronError, When};
 

@@ -24,7 +24,7 @@ pub fn schema() -> Value {
 }
 
 /// TOML has no null: a key is there or it is not.
-fn without_null(schema: &mut Value) {
+pub(crate) fn without_null(schema: &mut Value) {
     let null = json!({ "type": "null" });
     match schema {
         Value::Object(object) => {

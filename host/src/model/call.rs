@@ -1,11 +1,14 @@
 //! API calls as the ledger and the limits see them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ConnectionName, RunId, Stamp, SyncName};
 
 /// What a request to Salesforce is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
     /// The first page of a query.
@@ -48,7 +51,7 @@ impl Purpose {
 }
 
 /// On whose behalf a request is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Caller {
     /// The connection that authorises it.
     pub connection: ConnectionName,
@@ -59,7 +62,7 @@ pub struct Caller {
 }
 
 /// One line of the ledger: a request that was sent, or was about to be when the process died.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
     /// When, by the local clock.
     pub at: Stamp,
@@ -70,7 +73,7 @@ pub struct Call {
 }
 
 /// One reading of the org's daily API calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Calls that the org has made in the last 24 hours, as Salesforce told (it lags).
     pub used: u64,

@@ -1,11 +1,14 @@
 //! How far a sync has come.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordId, Stamp};
 
 /// The place of the last committed record: the pair that orders a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Position {
     /// Its stamp (ignored in a scan by Id).
     pub stamp: Stamp,
@@ -14,7 +17,7 @@ pub struct Position {
 }
 
 /// In which order a window is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scan {
     /// Everything there is, by Id: the first run, and every run of an object without a usable stamp.
@@ -24,7 +27,7 @@ pub enum Scan {
 }
 
 /// A stretch of the org's time that is being read, and how far that has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// The order of reading.
     pub scan: Scan,
@@ -37,7 +40,7 @@ pub struct Window {
 }
 
 /// The point that a sync has reached, committed with every batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Cursor {
     /// Everything stamped up to here has been read; none: no window was ever finished.
     pub covered: Option<Stamp>,

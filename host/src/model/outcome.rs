@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One document that a plugin made.
@@ -16,7 +17,7 @@ pub struct Output {
 }
 
 /// Why a record could not be mapped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejection {
     /// A stable code: the plugin's own (`email.invalid`), or one of kilofold's (`plugin.panic`).
     pub code: String,

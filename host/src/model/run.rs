@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ConnectionName, Cursor, RunId, Stamp, SyncName, Usage, Window};
 
 /// What started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
     /// Its interval or cron expression.
@@ -21,7 +22,7 @@ pub enum Trigger {
 }
 
 /// How a run ended. Only the first two are successes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Ending {
     /// Everything in the window was read and mapped or skipped.
@@ -67,7 +68,7 @@ impl Ending {
 }
 
 /// Records by what became of them. `fetched` is the sum of the five that follow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Records that arrived.
     pub fetched: u64,
@@ -101,7 +102,7 @@ impl Counts {
 }
 
 /// Where the time of a batch or a run went, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Timing {
     /// From request to last byte.
     pub fetch: u64,
@@ -121,7 +122,7 @@ impl Timing {
 }
 
 /// One committed page of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PageNote {
     /// Its number in the run, from 0.
     pub page: u64,
@@ -138,7 +139,7 @@ pub struct PageNote {
 }
 
 /// One request that had to be made again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetryNote {
     /// When.
     pub at: Stamp,
@@ -149,7 +150,7 @@ pub struct RetryNote {
 }
 
 /// Which plugin mapped a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginNote {
     /// Its name, as it tells it.
     pub name: String,
@@ -162,7 +163,7 @@ pub struct PluginNote {
 }
 
 /// One execution of a sync.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Its number.
     pub id: RunId,

@@ -3,49 +3,64 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 
-use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use futures::stream::{self, Stream};
+use futures::stream;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::ask::{Answer, Ask, Json, Limit, Reply, Taken};
 use super::problem::Problem;
 use super::reader::{self, Reader};
+use super::routes::Routes;
 use super::view;
 use super::{Shared, page};
-use crate::model::{RecordId, RunId, SyncName};
+use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::schedule::{self, Asked, SyncStatus};
 
-/// All routes.
-pub(super) fn routes() -> axum::Router<Shared> {
+/// All routes, and the OpenAPI document of those that are for programs.
+pub(super) fn routes(guarded: bool) -> axum::Router<Shared> {
+    let (described, document) = table().finish(guarded);
+    let document = document.to_string();
     axum::Router::new()
-        .route("/", get(page::imports))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/api/v1/runs", get(runs))
-        .route("/api/v1/runs/{run}", get(run))
-        .route("/api/v1/runs/{run}/pages", get(pages))
-        .route("/api/v1/runs/{run}/failures", get(failures))
-        .route("/api/v1/syncs", get(syncs))
-        .route("/api/v1/syncs/{sync}/run", post(run_now))
-        .route("/api/v1/syncs/{sync}/pause", post(pause))
-        .route("/api/v1/syncs/{sync}/resume", post(resume))
-        .route("/api/v1/syncs/{sync}/records", get(records))
-        .route("/api/v1/syncs/{sync}/records/{id}", get(record))
-        .route("/api/v1/feed", get(feed))
-        .route("/api/v1/limits", get(limits))
-        .route("/api/v1/connections", get(connections))
-        .route("/api/v1/events", get(events))
+        .route("/", axum::routing::get(page::imports))
+        .merge(described)
+        // It does not describe itself.
+        .route("/api/v1/openapi.json", axum::routing::get(move || ready(openapi(&document))))
         .fallback(nothing)
-        .method_not_allowed_fallback(nothing)
+        .method_not_allowed_fallback(not_so)
 }
 
-type Answer<T> = Result<Json<T>, Problem>;
+/// Everything that programs may ask. A route that is missing here does not exist.
+fn table() -> Routes {
+    Routes::default()
+        .get("/healthz", "Whether the process answers.", healthz)
+        .get("/readyz", "Whether the store answers and the host is not stopping.", readyz)
+        .get("/api/v1/runs", "Runs, newest first.", runs)
+        .get("/api/v1/runs/{run}", "One run.", run)
+        .get("/api/v1/runs/{run}/pages", "The committed pages of a run, in order.", pages)
+        .get("/api/v1/runs/{run}/failures", "What failed in a run, in order.", failures)
+        .get("/api/v1/syncs", "The configured syncs and how they stand.", syncs)
+        .post("/api/v1/syncs/{sync}/run", "Runs a sync now, or after the run in hand.", run_now)
+        .post(
+            "/api/v1/syncs/{sync}/pause",
+            "Pauses a sync until it is resumed, over restarts as well.",
+            pause,
+        )
+        .post("/api/v1/syncs/{sync}/resume", "Lets a paused sync run again.", resume)
+        .get("/api/v1/syncs/{sync}/records", "The stored records of a sync, by id.", records)
+        .get("/api/v1/syncs/{sync}/records/{id}", "One stored record.", record)
+        .get("/api/v1/feed", "Changes of outputs, in order.", feed)
+        .get("/api/v1/limits", "What is known of the org's daily API calls.", limits)
+        .get("/api/v1/connections", "The connections and how they stand.", connections)
+        .get("/api/v1/events", "Everything that happens, as server-sent events.", events)
+}
+
+fn openapi(document: &str) -> Response {
+    ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_owned()).into_response()
+}
 
 /// Reads in the blocking pool: the store's functions wait for the disk.
 pub(super) async fn read<T: Send + 'static>(
@@ -93,138 +108,111 @@ impl From<reader::Error> for Problem {
 }
 
 /// Parameters of lists that go on from a place.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct After<T> {
+    /// Only what comes after this; the `next` of the answer before.
     after: Option<T>,
-    limit: Option<usize>,
+    /// How many at most; 50 when left out.
+    limit: Option<Limit>,
 }
 
-#[derive(Debug, Deserialize)]
+impl<T> After<T> {
+    fn limit(&self) -> Option<usize> {
+        self.limit.map(Limit::get)
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RunsQuery {
+    /// Only runs of this sync.
     sync: Option<SyncName>,
+    /// Only older ones; the `next` of the answer before.
     before: Option<RunId>,
-    limit: Option<usize>,
+    /// How many at most; 50 when left out.
+    limit: Option<Limit>,
 }
 
-fn given<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(value)| value).map_err(|error| Problem::bad_request(error.body_text()))
-}
-
-fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
-    path.map(|Path(value)| value).map_err(|error| Problem::bad_request(error.body_text()))
-}
-
-async fn runs(
-    State(shared): State<Shared>,
-    query: Result<Query<RunsQuery>, QueryRejection>,
-) -> Answer<view::Runs> {
-    let RunsQuery { sync, before, limit } = given(query)?;
+async fn runs(shared: Shared, ask: Ask<(), RunsQuery>) -> Answer<Json<view::Runs>> {
+    let RunsQuery { sync, before, limit } = ask.query;
+    let limit = limit.map(Limit::get);
     read(&shared, move |reader| reader.runs(sync.as_ref(), before, limit)).await.map(Json)
 }
 
-async fn run(
-    State(shared): State<Shared>,
-    path: Result<Path<RunId>, PathRejection>,
-) -> Answer<crate::model::Run> {
-    let id = named(path)?;
-    read(&shared, move |reader| reader.run(id)).await.map(Json)
+async fn run(shared: Shared, ask: Ask<RunId>) -> Answer<Json<Run>> {
+    read(&shared, move |reader| reader.run(ask.path)).await.map(Json)
 }
 
-async fn pages(
-    State(shared): State<Shared>,
-    path: Result<Path<RunId>, PathRejection>,
-    query: Result<Query<After<u64>>, QueryRejection>,
-) -> Answer<view::Pages> {
-    let (id, After { after, limit }) = (named(path)?, given(query)?);
-    read(&shared, move |reader| reader.pages(id, after, limit)).await.map(Json)
+async fn pages(shared: Shared, ask: Ask<RunId, After<u64>>) -> Answer<Json<view::Pages>> {
+    let Ask { path: id, query, .. } = ask;
+    read(&shared, move |reader| reader.pages(id, query.after, query.limit())).await.map(Json)
 }
 
-async fn failures(
-    State(shared): State<Shared>,
-    path: Result<Path<RunId>, PathRejection>,
-    query: Result<Query<After<u64>>, QueryRejection>,
-) -> Answer<view::Failures> {
-    let (id, After { after, limit }) = (named(path)?, given(query)?);
-    read(&shared, move |reader| reader.failures(id, after, limit)).await.map(Json)
+async fn failures(shared: Shared, ask: Ask<RunId, After<u64>>) -> Answer<Json<view::Failures>> {
+    let Ask { path: id, query, .. } = ask;
+    read(&shared, move |reader| reader.failures(id, query.after, query.limit())).await.map(Json)
 }
 
-async fn syncs(State(shared): State<Shared>) -> Answer<view::Syncs> {
+async fn syncs(shared: Shared, _: Ask) -> Answer<Json<view::Syncs>> {
     let live = status(&shared).await?;
     read(&shared, move |reader| reader.syncs(&live)).await.map(Json)
 }
 
 async fn records(
-    State(shared): State<Shared>,
-    path: Result<Path<SyncName>, PathRejection>,
-    query: Result<Query<After<RecordId>>, QueryRejection>,
-) -> Answer<view::Records> {
-    let (sync, After { after, limit }) = (named(path)?, given(query)?);
-    read(&shared, move |reader| reader.records(&sync, after, limit)).await.map(Json)
+    shared: Shared,
+    ask: Ask<SyncName, After<RecordId>>,
+) -> Answer<Json<view::Records>> {
+    let Ask { path: sync, query, .. } = ask;
+    read(&shared, move |reader| reader.records(&sync, query.after, query.limit())).await.map(Json)
 }
 
 async fn record(
-    State(shared): State<Shared>,
-    path: Result<Path<(SyncName, RecordId)>, PathRejection>,
-) -> Answer<view::StoredRecord> {
-    let (sync, id) = named(path)?;
+    shared: Shared,
+    ask: Ask<(SyncName, RecordId)>,
+) -> Answer<Json<view::StoredRecord>> {
+    let (sync, id) = ask.path;
     read(&shared, move |reader| reader.record(&sync, id)).await.map(Json)
 }
 
-async fn feed(
-    State(shared): State<Shared>,
-    query: Result<Query<After<u64>>, QueryRejection>,
-) -> Answer<view::Feed> {
-    let After { after, limit } = given(query)?;
-    read(&shared, move |reader| reader.feed(after.unwrap_or(0), limit)).await.map(Json)
+async fn feed(shared: Shared, ask: Ask<(), After<u64>>) -> Answer<Json<view::Feed>> {
+    let query = ask.query;
+    read(&shared, move |reader| reader.feed(query.after.unwrap_or(0), query.limit()))
+        .await
+        .map(Json)
 }
 
-async fn limits(State(shared): State<Shared>) -> Answer<view::Limits> {
+async fn limits(shared: Shared, _: Ask) -> Answer<Json<view::Limits>> {
     let live = shared.org.gate().usage();
     read(&shared, move |reader| reader.limits(live)).await.map(Json)
 }
 
-fn connections(State(shared): State<Shared>) -> Ready<Json<view::Connections>> {
-    ready(Json(view::Connections::of(&shared.org)))
+fn connections(shared: Shared, _: Ask) -> Ready<Answer<Json<view::Connections>>> {
+    ready(Ok(Json(view::Connections::of(&shared.org))))
 }
 
-/// Runs a sync now, or after the run in hand.
-async fn run_now(
-    State(shared): State<Shared>,
-    path: Result<Path<SyncName>, PathRejection>,
-) -> Result<Response, Problem> {
-    act(&shared, named(path)?, Action::Run).await
+async fn run_now(shared: Shared, ask: Ask<SyncName>) -> Answer<Taken<view::Accepted>> {
+    act(&shared, ask.path, Action::Run).await
 }
 
-/// Pauses a sync until it is resumed, over restarts as well.
-async fn pause(
-    State(shared): State<Shared>,
-    path: Result<Path<SyncName>, PathRejection>,
-) -> Result<Response, Problem> {
-    act(&shared, named(path)?, Action::Pause).await
+async fn pause(shared: Shared, ask: Ask<SyncName>) -> Answer<Taken<view::Accepted>> {
+    act(&shared, ask.path, Action::Pause).await
 }
 
-/// Lets a paused sync run again.
-async fn resume(
-    State(shared): State<Shared>,
-    path: Result<Path<SyncName>, PathRejection>,
-) -> Result<Response, Problem> {
-    act(&shared, named(path)?, Action::Resume).await
+async fn resume(shared: Shared, ask: Ask<SyncName>) -> Answer<Taken<view::Accepted>> {
+    act(&shared, ask.path, Action::Resume).await
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Health {
     status: &'static str,
 }
 
-/// The process answers.
-fn healthz() -> Ready<Json<Health>> {
-    ready(Json(Health { status: "ok" }))
+fn healthz(_: Shared, _: Ask) -> Ready<Answer<Json<Health>>> {
+    ready(Ok(Json(Health { status: "ok" })))
 }
 
-/// The store answers, and the host is not stopping.
-async fn readyz(State(shared): State<Shared>) -> Result<Json<Health>, Problem> {
+async fn readyz(shared: Shared, _: Ask) -> Answer<Json<Health>> {
     if shared.stopping.is_cancelled() {
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -241,6 +229,13 @@ fn nothing(method: Method, uri: Uri) -> Ready<Problem> {
     ready(Problem::not_found("web.path", format!("there is nothing at {method} {path}")))
 }
 
+/// The path is there, but not with this method; axum adds which ones are allowed.
+fn not_so(method: Method, uri: Uri) -> Ready<Problem> {
+    let path = super::text::plain(uri.path());
+    let what = format!("{path} does not take {method}");
+    ready(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "web.method", what))
+}
+
 /// What may be asked of a sync.
 #[derive(Debug, Clone, Copy)]
 enum Action {
@@ -250,7 +245,7 @@ enum Action {
 }
 
 /// Asks the scheduler, the only way in which the API changes anything.
-async fn act(shared: &Shared, sync: SyncName, action: Action) -> Result<Response, Problem> {
+async fn act(shared: &Shared, sync: SyncName, action: Action) -> Answer<Taken<view::Accepted>> {
     let (action, message) = match action {
         Action::Run => match shared.scheduler.run_now(&sync).await? {
             Asked::Started => ("run", format!("{sync} runs now")),
@@ -265,17 +260,36 @@ async fn act(shared: &Shared, sync: SyncName, action: Action) -> Result<Response
             ("resume", format!("{sync} runs again as scheduled"))
         }
     };
-    let accepted = view::Accepted { sync, action: action.to_owned(), message };
-    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+    Ok(Taken(view::Accepted { sync, action: action.to_owned(), message }))
 }
 
-/// Everything that happens, as server-sent events: one JSON object each.
-fn events(
-    State(shared): State<Shared>,
-) -> Ready<Sse<impl Stream<Item = Result<Message, Infallible>>>> {
+/// Server-sent events: one JSON object each.
+struct Events(Response);
+
+impl Reply for Events {
+    const STATUS: StatusCode = StatusCode::OK;
+    const MEDIA: &'static str = "text/event-stream";
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+
+    fn reply(self) -> Response {
+        self.0
+    }
+}
+
+/// Readers beyond so many are turned away: each holds a connection and a place on the bus.
+const WATCHERS: usize = 64;
+
+fn events(shared: Shared, _: Ask) -> Ready<Answer<Events>> {
+    let Ok(place) = shared.watchers.clone().try_acquire_owned() else {
+        let what = format!("{WATCHERS} readers of events are there already");
+        return ready(Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "web.busy", what)));
+    };
     let receiver = shared.bus.subscribe();
-    let stopping = shared.stopping.clone();
-    let stream = stream::unfold((receiver, stopping), |(mut receiver, stopping)| async move {
+    let held = (receiver, shared.stopping.clone(), place);
+    let stream = stream::unfold(held, |(mut receiver, stopping, place)| async move {
         let received = tokio::select! {
             () = stopping.cancelled() => return None,
             received = receiver.recv() => received,
@@ -290,7 +304,80 @@ fn events(
             }
             Err(RecvError::Closed) => return None,
         };
-        Some((Ok(message), (receiver, stopping)))
+        Some((Ok::<_, Infallible>(message), (receiver, stopping, place)))
     });
-    ready(Sse::new(stream).keep_alive(KeepAlive::default()))
+    let sse = Sse::new(stream).keep_alive(KeepAlive::default());
+    ready(Ok(Events(sse.into_response())))
+}
+
+/// The places of those who read events.
+pub(super) fn watchers() -> std::sync::Arc<tokio::sync::Semaphore> {
+    std::sync::Arc::new(tokio::sync::Semaphore::new(WATCHERS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every path under `/api/` is in the document, because it came through the table that makes it.
+    #[test]
+    fn no_route_is_undescribed() {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders = vec![source];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                let calls = text.split(".route(").skip(1);
+                found.extend(calls.filter_map(|call| {
+                    let path = call.trim_start().strip_prefix('"')?.split('"').next()?;
+                    path.starts_with("/api/").then(|| path.to_owned())
+                }));
+            }
+        }
+        assert_eq!(found, ["/api/v1/openapi.json"], "add these to the table instead");
+    }
+
+    #[test]
+    fn the_document_fits_together() {
+        let (_, document) = table().finish(true);
+        let mut ids = std::collections::BTreeSet::new();
+        let mut references = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{id} is there twice");
+                let about = operation["summary"].as_str().unwrap();
+                assert!(about.ends_with('.'), "{method} {path} has no sentence");
+                let wanted = path.matches('{').count();
+                let parameters = operation["parameters"].as_array().unwrap();
+                let named = parameters.iter().filter(|one| one["in"] == "path").count();
+                assert_eq!(named, wanted, "{method} {path}: every parameter of a path has a type");
+            }
+        }
+        collect(&document, &mut references);
+        assert!(references.len() > 20);
+        for reference in references {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+        }
+    }
+
+    fn collect(value: &serde_json::Value, references: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(object) => {
+                if let Some(reference) = object.get("$ref").and_then(|one| one.as_str()) {
+                    references.push(reference.to_owned());
+                }
+                object.values().for_each(|one| collect(one, references));
+            }
+            serde_json::Value::Array(list) => list.iter().for_each(|one| collect(one, references)),
+            _ => {}
+        }
+    }
 }

@@ -1,19 +1,24 @@
 //! The API and the Imports page on loopback. Reads the store and handles; changes nothing but through the scheduler.
 
 mod api;
+pub mod ask;
 pub mod client;
 mod guard;
 mod page;
 mod problem;
 pub mod reader;
+mod routes;
 pub mod text;
 pub mod view;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use client::Client;
@@ -24,6 +29,9 @@ pub use reader::Reader;
 use crate::events::Bus;
 use crate::salesforce::Org;
 use crate::schedule;
+
+/// The longest body of a request, in bytes.
+const BODY: usize = 1 << 20;
 
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +82,8 @@ struct Shared {
     scheduler: schedule::Handle,
     bus: Bus,
     stopping: CancellationToken,
+    /// A place for each reader of events.
+    watchers: Arc<Semaphore>,
 }
 
 /// A listener that is bound and does not answer yet: bound early, so that a wrong address shows at once.
@@ -99,6 +109,7 @@ impl Listener {
 
     /// Answers until `stopping`; answers in hand are finished first.
     pub async fn serve(self, parts: Parts, stopping: CancellationToken) -> Result<(), Error> {
+        let guarded = parts.token.is_some();
         let guard = Guard::new(self.address.ip(), parts.token);
         let shared = Shared {
             reader: parts.reader,
@@ -106,9 +117,11 @@ impl Listener {
             scheduler: parts.scheduler,
             bus: parts.bus,
             stopping: stopping.clone(),
+            watchers: api::watchers(),
         };
-        let routes = api::routes()
+        let routes = api::routes(guarded)
             .with_state(shared)
+            .layer(DefaultBodyLimit::max(BODY))
             .layer(middleware::from_fn_with_state(guard, guard::stand));
         axum::serve(self.tcp, routes)
             .with_graceful_shutdown(stopping.cancelled_owned())

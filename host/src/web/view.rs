@@ -1,5 +1,6 @@
 //! What the API answers and the command line shows: one set of structs for both, so both say the same.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -10,7 +11,7 @@ use crate::model::{
 use crate::salesforce::{ConnectionState, Org};
 
 /// Runs, newest first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
     /// The runs.
     pub runs: Vec<Run>,
@@ -19,7 +20,7 @@ pub struct Runs {
 }
 
 /// The committed pages of a run, in order.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Pages {
     /// The pages.
     pub pages: Vec<PageNote>,
@@ -28,7 +29,7 @@ pub struct Pages {
 }
 
 /// One record that could not be mapped.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FailedRecord {
     /// Its number in the run.
     pub n: u64,
@@ -41,11 +42,12 @@ pub struct FailedRecord {
     /// Why it failed.
     pub rejection: Rejection,
     /// The record as Salesforce sent it; none when raw records are not kept.
+    #[schemars(with = "Option<serde_json::Value>")]
     pub raw: Option<Box<RawValue>>,
 }
 
 /// The failures of a run, in the order in which they happened.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Failures {
     /// The failures.
     pub failures: Vec<FailedRecord>,
@@ -54,18 +56,19 @@ pub struct Failures {
 }
 
 /// One document that a plugin made of a record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// Its kind.
     pub kind: String,
     /// Its key.
     pub key: String,
     /// Its fields.
+    #[schemars(with = "serde_json::Value")]
     pub body: Box<RawValue>,
 }
 
 /// What became of a stored record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum State {
     /// It became its outputs.
@@ -83,7 +86,7 @@ pub enum State {
 }
 
 /// One stored record and what it became.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StoredRecord {
     /// Its Salesforce id.
     pub id: RecordId,
@@ -98,11 +101,12 @@ pub struct StoredRecord {
     /// The run that stored it last.
     pub run: RunId,
     /// The record as Salesforce sent it; none when raw records are not kept.
+    #[schemars(with = "Option<serde_json::Value>")]
     pub raw: Option<Box<RawValue>>,
 }
 
 /// Stored records of a sync, by id.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Records {
     /// The records.
     pub records: Vec<StoredRecord>,
@@ -111,7 +115,7 @@ pub struct Records {
 }
 
 /// What happened to an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// It is new, or changed.
@@ -121,7 +125,7 @@ pub enum Operation {
 }
 
 /// One change of an output.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Its place in the feed, from 1.
     pub seq: u64,
@@ -140,11 +144,12 @@ pub struct Change {
     /// The record that it comes from.
     pub record: RecordId,
     /// Its fields after the change; none when it is gone.
+    #[schemars(with = "Option<serde_json::Value>")]
     pub body: Option<Box<RawValue>>,
 }
 
 /// Changes of outputs, in order.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Feed {
     /// The changes.
     pub changes: Vec<Change>,
@@ -155,7 +160,7 @@ pub struct Feed {
 }
 
 /// How a sync is configured and how it stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Sync {
     /// Its name.
     pub name: SyncName,
@@ -188,14 +193,14 @@ pub struct Sync {
 }
 
 /// The configured syncs, in the configuration's order.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Syncs {
     /// The syncs.
     pub syncs: Vec<Sync>,
 }
 
 /// Calls of one connection, sync and purpose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Spent {
     /// The connection.
     pub connection: ConnectionName,
@@ -210,7 +215,7 @@ pub struct Spent {
 }
 
 /// What is known of the org's daily API calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// The newest reading; none before the first answer of the org.
     pub reading: Option<Usage>,
@@ -229,7 +234,7 @@ pub struct Limits {
 }
 
 /// How a connection stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connection {
     /// Its name.
     pub name: ConnectionName,
@@ -250,7 +255,7 @@ pub struct Connection {
 }
 
 /// The configured connections.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// The connections.
     pub connections: Vec<Connection>,
@@ -281,7 +286,7 @@ impl Connections {
 }
 
 /// That a request to do something was taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The sync.
     pub sync: SyncName,

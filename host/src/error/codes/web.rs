@@ -17,6 +17,12 @@ pub(super) const ALL: &[Explained] = &[
         "end the program that uses it, or set another address under [web] in kilofold.toml",
     ),
     of(
+        "web.busy",
+        "too many are served already",
+        "So many readers of this kind are connected that one more is turned away.",
+        "close pages that are left open, or try again later",
+    ),
+    of(
         "web.host",
         "sent to a foreign host name",
         "The API answers on loopback to 'localhost' and loopback numbers only, so that a page of another site cannot reach it by a name of its own (DNS rebinding).",
@@ -29,6 +35,18 @@ pub(super) const ALL: &[Explained] = &[
         "see the log of `kilofold serve`",
     ),
     of(
+        "web.media-type",
+        "the body is of another kind",
+        "The body of a request must be JSON, and say so.",
+        "send 'Content-Type: application/json'",
+    ),
+    of(
+        "web.method",
+        "this path does not take that method",
+        "The path is there, but not for this method.",
+        "see the header Allow, or the document at /api/v1/openapi.json",
+    ),
+    of(
         "web.origin",
         "sent by a page of another site",
         "A page of another site tried to start something here.",
@@ -38,7 +56,7 @@ pub(super) const ALL: &[Explained] = &[
         "web.path",
         "there is no such page",
         "The API has nothing at this path with this method.",
-        "see the paths under /api/v1 in the README",
+        "see the document at /api/v1/openapi.json",
     ),
     of(
         "web.request",
@@ -63,6 +81,12 @@ pub(super) const ALL: &[Explained] = &[
         "the token is missing or wrong",
         "[web] has a token, so every request must bear it.",
         "send 'Authorization: Bearer TOKEN'; the command line takes it from the configuration",
+    ),
+    of(
+        "web.too-large",
+        "the body is too large",
+        "The body of the request is longer than any that the API takes.",
+        "send less at once",
     ),
     of(
         "web.unreachable",
