@@ -88,27 +88,9 @@ pub fn sheet(runs: &[Run], now: Stamp, look: &Look) -> Sheet {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::model::{ConnectionName, Counts, Cursor, Ending, Timing, Trigger};
-
-    /// A run for tables.
-    pub(crate) fn example(id: u64, sync: &str, ending: Option<Ending>) -> Run {
-        let started = Stamp::parse("2026-11-23T14:00:00Z").unwrap();
-        let ended = ending.as_ref().map(|_| started.plus(std::time::Duration::from_millis(12_345)));
-        let json = serde_json::json!({
-            "id": id, "sync": sync, "object": sync, "connection": ConnectionName::new("main").unwrap(),
-            "trigger": Trigger::Schedule, "started": started, "ended": ended, "ending": ending,
-            "counts": Counts { fetched: 24_812, mapped: 24_700, unchanged: 50, skipped: 40, failed: 12, deleted: 10 },
-            "calls": 25, "pages": 25, "window": null, "soql": "SELECT Id FROM Contact",
-            "fields": [], "stamp_field": null,
-            "cursor_before": Cursor::default(), "cursor_after": Cursor::default(), "expected": 30_000,
-            "plugin": null, "quota_before": null, "quota_after": null, "retries": [],
-            "failures": BTreeMap::from([("email.invalid", 12)]), "timing": Timing::default(), "notes": []
-        });
-        serde_json::from_value(json).unwrap()
-    }
+    use crate::model::Ending;
+    pub(crate) use crate::model::example::run as example;
 
     fn examples() -> Vec<Run> {
         let paused = Ending::Paused {

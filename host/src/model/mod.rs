@@ -3,6 +3,8 @@
 mod batch;
 mod call;
 mod cursor;
+#[cfg(test)]
+pub(crate) mod example;
 mod id;
 mod outcome;
 mod run;
@@ -14,6 +16,8 @@ pub use call::{Call, Caller, Purpose, Usage};
 pub use cursor::{Cursor, Position, Scan, Window};
 pub use id::{ConnectionName, IdError, NameError, RecordId, RunId, SyncName};
 pub use outcome::{Outcome, Output, Rejection};
-pub use run::{Counts, Ending, PageNote, PluginNote, RetryNote, Run, Timing, Trigger};
+pub use run::{
+    Counts, Ending, PageNote, PluginNote, RetryNote, Run, Standing, StandingError, Timing, Trigger,
+};
 pub use scan::{Answer, ScanError, Selection};
 pub use stamp::{Stamp, StampError};

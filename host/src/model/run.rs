@@ -67,6 +67,83 @@ impl Ending {
     }
 }
 
+/// How a run stands, in one word: what lists are filtered by.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It has no ending yet.
+    Running,
+    /// Everything was read and mapped or skipped.
+    Succeeded,
+    /// Everything was read; some records failed.
+    SomeFailed,
+    /// It stopped early and goes on by itself.
+    Paused,
+    /// It stopped early, and a person must mend why.
+    Failed,
+    /// The host stopped or died.
+    Interrupted,
+}
+
+impl Standing {
+    /// All, as lists offer them.
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Succeeded,
+        Self::SomeFailed,
+        Self::Paused,
+        Self::Failed,
+        Self::Interrupted,
+    ];
+
+    /// How an ending stands; none: it runs.
+    pub fn of(ending: Option<&Ending>) -> Self {
+        match ending {
+            None => Self::Running,
+            Some(Ending::Succeeded) => Self::Succeeded,
+            Some(Ending::SucceededWithFailures) => Self::SomeFailed,
+            Some(Ending::Paused { .. }) => Self::Paused,
+            Some(Ending::Failed { .. }) => Self::Failed,
+            Some(Ending::Interrupted) => Self::Interrupted,
+        }
+    }
+
+    /// In a word or two, as tables show it: never a word of success for a run that stopped.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::SomeFailed => "some failed",
+            Self::Paused => "paused",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// As addresses and options spell it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SomeFailed => "some-failed",
+            other => other.label(),
+        }
+    }
+}
+
+/// A word that is no standing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no outcome: use running, succeeded, some-failed, paused, failed or interrupted")]
+pub struct StandingError(String);
+
+impl std::str::FromStr for Standing {
+    type Err = StandingError;
+    fn from_str(text: &str) -> Result<Self, StandingError> {
+        let found = Self::ALL.into_iter().find(|standing| standing.word() == text);
+        found.ok_or_else(|| StandingError(text.chars().take(40).collect()))
+    }
+}
+
 /// Records by what became of them. `fetched` is the sum of the five that follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
@@ -215,4 +292,11 @@ pub struct Run {
     pub timing: Timing,
     /// What else a reader should know, in plain sentences, the first 20.
     pub notes: Vec<String>,
+}
+
+impl Run {
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        Standing::of(self.ending.as_ref())
+    }
 }

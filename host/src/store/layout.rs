@@ -30,8 +30,10 @@ pub(super) enum Space {
     Feed = b'e',
     /// run -> record of the run.
     Run = b'u',
-    /// (sync, run) -> nothing.
+    /// (sync, run) -> the run in brief, once it has ended.
     RunOf = b'v',
+    /// (sync, standing, run) -> nothing, once it has ended; alone: that old runs are listed here too.
+    RunAs = b'w',
     /// run -> nothing, while it has no ending.
     Open = b'o',
     /// (run, page) -> note.
@@ -119,6 +121,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'e') => "feed",
         Some(b'u') => "runs",
         Some(b'v') => "runs by sync",
+        Some(b'w') => "runs by outcome",
         Some(b'o') => "open runs",
         Some(b'p') => "pages",
         Some(b'f') => "failures",

@@ -5,6 +5,7 @@
 //! checksum; damage is found and named, never served. All functions block; readers never wait for the disk's writer.
 
 mod block;
+mod brief;
 mod codec;
 mod commit;
 mod disk;
@@ -35,6 +36,7 @@ use disk::Disk;
 use meta::Meta;
 use names::{Class, Names};
 
+pub use brief::Brief;
 pub use commit::{Commit, Committed, Verdict};
 pub use entry::State;
 pub use error::Error;

@@ -16,7 +16,7 @@ use super::layout::{Space, number_at};
 use super::meta::{Meta, SyncState};
 use super::names::Names;
 use super::runs::read_run;
-use super::{Inner, Store, Writer, feed};
+use super::{Inner, Store, Writer, brief, feed};
 
 /// How a store is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,7 @@ impl Store {
             None => return Err(codec::unfit(&Meta::key(), "it is missing")),
         };
         let names = Names::load(&disk)?;
+        brief::index_old(&disk, &names)?;
         check(&disk, &meta, acknowledged(path))?;
         let next_call = match disk.last(&Space::Call.prefix())? {
             Some((key, _)) => number_at(&key, 1).unwrap_or(0) + 1,

@@ -1,15 +1,14 @@
 //! Runs, their pages, and the cursors that they move.
 
-use super::codec;
 use super::disk::{Disk, Writes};
 use super::error::Error;
-use super::layout::{Space, number_at};
+use super::layout::Space;
 use super::meta::{Meta, SyncState, from_json, to_json};
 use super::names::Class;
-use super::{Store, Stored, block};
+use super::{Store, Stored, block, brief};
 use crate::model::{
-    ConnectionName, Counts, Cursor, Ending, PageNote, PluginNote, Run, RunId, Stamp, SyncName,
-    Timing, Trigger, Usage,
+    ConnectionName, Counts, Cursor, Ending, PageNote, PluginNote, Run, RunId, Stamp, Standing,
+    SyncName, Timing, Trigger, Usage,
 };
 
 /// What is known of a run when it begins.
@@ -38,6 +37,12 @@ pub struct NewRun {
 pub struct RunFilter {
     /// Only runs of this sync.
     pub sync: Option<SyncName>,
+    /// Only runs that stand so; empty: however they stand.
+    pub standings: Vec<Standing>,
+    /// Only runs that started at this time or later.
+    pub from: Option<Stamp>,
+    /// Only runs that started before this time.
+    pub until: Option<Stamp>,
     /// Only runs with a smaller number.
     pub before: Option<RunId>,
     /// At most so many.
@@ -46,7 +51,14 @@ pub struct RunFilter {
 
 impl Default for RunFilter {
     fn default() -> Self {
-        Self { sync: None, before: None, limit: 50 }
+        Self {
+            sync: None,
+            standings: Vec::new(),
+            from: None,
+            until: None,
+            before: None,
+            limit: 50,
+        }
     }
 }
 
@@ -126,6 +138,9 @@ impl Store {
         let mut writes = Writes::default();
         write_run(&run, &mut writer.packer, &mut writes)?;
         writes.remove(Space::Open.number(id.0));
+        if let Some(sync) = self.sync_number(&run.sync) {
+            brief::index(sync, &run, &mut writes);
+        }
         self.0.disk.apply(writes)?;
         self.active_mut().remove(&id);
         self.0.disk.flush()?;
@@ -202,35 +217,6 @@ impl Store {
         read_run(&self.0.disk, id)
     }
 
-    /// Runs, the newest first.
-    pub fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, Error> {
-        let prefix = match &filter.sync {
-            None => Space::Run.prefix(),
-            Some(sync) => match self.sync_number(sync) {
-                Some(number) => Space::RunOf.key(&[&number.to_be_bytes()]),
-                None => return Ok(Vec::new()),
-            },
-        };
-        let before = filter.before.map_or(u64::MAX, |run| run.0);
-        let end = [&prefix[..], &before.to_be_bytes()].concat();
-        let mut runs = Vec::new();
-        for item in self.0.disk.below(&prefix, &end).rev() {
-            if runs.len() >= filter.limit {
-                break;
-            }
-            let (key, _) = item?;
-            if key.len() != end.len() {
-                // A further part of a long run.
-                continue;
-            }
-            let id =
-                number_at(&key, prefix.len()).ok_or_else(|| codec::unfit(&key, "it is no run"))?;
-            let run = self.run(RunId(id))?;
-            runs.push(run.ok_or_else(|| codec::unfit(&key, "its run is missing"))?);
-        }
-        Ok(runs)
-    }
-
     /// The pages of a run with a greater number than `after`, in order.
     pub fn pages(
         &self,
@@ -279,6 +265,6 @@ pub(super) fn read_run(disk: &Disk, id: RunId) -> Result<Option<Run>, Error> {
     match payload.split_first() {
         Some((0, json)) => from_json(&key, json).map(Some),
         Some((1, packed)) => from_json(&key, &block::unpack(&key, packed)?).map(Some),
-        _ => Err(codec::unfit(&key, "it cannot be read")),
+        _ => Err(super::codec::unfit(&key, "it cannot be read")),
     }
 }

@@ -363,7 +363,12 @@ fn runs_and_small_things() {
         store.runs(filter).unwrap().iter().map(|run| run.id.0).collect()
     };
     assert_eq!(numbers(&RunFilter { limit: 3, ..RunFilter::default() }), [10, 9, 8]);
-    let of_a = RunFilter { sync: Some(a.clone()), before: Some(RunId(7)), limit: 2 };
+    let of_a = RunFilter {
+        sync: Some(a.clone()),
+        before: Some(RunId(7)),
+        limit: 2,
+        ..RunFilter::default()
+    };
     assert_eq!(numbers(&of_a), [5, 3]);
     assert!(numbers(&RunFilter { sync: Some(name("C")), ..RunFilter::default() }).is_empty());
     store.update_run(runs[0], |run| run.expected = Some(5)).unwrap();

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::reader::{self, Reader};
 use super::routes::Routes;
 use super::view;
-use super::{Shared, page};
+use super::Shared;
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::schedule::{self, Asked, SyncStatus};
 
@@ -25,7 +25,6 @@ pub(super) fn routes(guarded: bool) -> axum::Router<Shared> {
     let (described, document) = table().finish(guarded);
     let document = document.to_string();
     axum::Router::new()
-        .route("/", axum::routing::get(page::imports))
         .merge(described)
         // It does not describe itself.
         .route("/api/v1/openapi.json", axum::routing::get(move || ready(openapi(&document))))

@@ -4,7 +4,7 @@ mod api;
 pub mod ask;
 pub mod client;
 mod guard;
-mod page;
+mod pages;
 mod problem;
 pub mod reader;
 mod routes;
@@ -119,7 +119,8 @@ impl Listener {
             stopping: stopping.clone(),
             watchers: api::watchers(),
         };
-        let routes = api::routes(guarded)
+        let routes = pages::routes()
+            .merge(api::routes(guarded))
             .with_state(shared)
             .layer(DefaultBodyLimit::max(BODY))
             .layer(middleware::from_fn_with_state(guard, guard::stand));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::model::{Ending, Run, Stamp};
+use crate::model::{Run, Stamp};
 
 /// The text on one line, with everything that could steer a terminal or reorder a line spelled as an escape.
 pub fn plain(text: &str) -> String {
@@ -26,7 +26,7 @@ pub fn plain(text: &str) -> String {
 }
 
 /// Line separators, invisible marks and the marks that turn the direction of writing.
-fn steers(c: char) -> bool {
+pub(super) fn steers(c: char) -> bool {
     matches!(
         c,
         '\u{200b}'
@@ -128,14 +128,7 @@ pub fn bytes(n: u64) -> String {
 
 /// How a run stands, in a word or two: never a word of success for one that stopped.
 pub fn outcome(run: &Run) -> &'static str {
-    match run.ending {
-        None => "running",
-        Some(Ending::Succeeded) => "succeeded",
-        Some(Ending::SucceededWithFailures) => "some failed",
-        Some(Ending::Paused { .. }) => "paused",
-        Some(Ending::Failed { .. }) => "failed",
-        Some(Ending::Interrupted) => "interrupted",
-    }
+    run.standing().label()
 }
 
 /// How long a run took, or has taken so far.

@@ -1,0 +1,33 @@
+//! The pages: HTML made on the host, in the order in which a reader meets them.
+//!
+//! maud checks the markup when it is compiled and escapes every text; [`shell::document`] then makes sure that nothing
+//! which steers a terminal or turns the direction of writing leaves in any page, whatever a page forgot.
+
+mod actions;
+mod assets;
+mod ctx;
+mod explain;
+mod imports;
+mod notices;
+mod parts;
+mod problem;
+mod shell;
+mod strip;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::Shared;
+
+/// All pages.
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/", get(imports::list))
+        .route("/explain", get(explain::all))
+        .route("/explain/{code}", get(explain::one))
+        .route("/syncs/{sync}/run", post(actions::run))
+        .route("/syncs/{sync}/pause", post(actions::pause))
+        .route("/syncs/{sync}/resume", post(actions::resume))
+        .route("/theme", post(ctx::theme))
+        .route("/assets/{file}", get(assets::asset))
+}

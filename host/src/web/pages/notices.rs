@@ -1,0 +1,206 @@
+//! What needs a person, decided from how everything stands: the first thing that a reader sees.
+
+use maud::{Markup, html};
+
+use super::ctx::Ctx;
+use super::parts::{act, ago, code, coming, text};
+use crate::model::{Ending, Run, Stamp, SyncName};
+use crate::web::view;
+
+/// One thing that needs a person, or that a person should know.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Notice {
+    /// A connection must be made again.
+    Reconnect { connection: String, why: String },
+    /// Nothing can come before a connection is made.
+    Connect { connection: String },
+    /// The last run of a sync failed.
+    Failed { sync: SyncName, run: Box<Run> },
+    /// The last run of a sync stopped at a limit.
+    Limited { sync: SyncName, run: Box<Run>, next: Option<Stamp> },
+    /// A person paused a sync.
+    Paused { sync: SyncName },
+    /// Records of a sync stand as failed.
+    Records { sync: SyncName, failed: u64, run: Box<Run> },
+}
+
+/// What needs a person, the most urgent first. `failed` tells how many records of a sync stand as failed.
+pub(super) fn notices(
+    syncs: &[view::Sync],
+    connections: &[view::Connection],
+    failed: impl Fn(&SyncName) -> u64,
+) -> Vec<Notice> {
+    let mut found = Vec::new();
+    for connection in connections {
+        let used = syncs.iter().any(|sync| sync.enabled && sync.connection == connection.name);
+        match (&connection.why, connection.state.as_str()) {
+            (Some(why), _) => found.push(Notice::Reconnect {
+                connection: connection.name.to_string(),
+                why: why.clone(),
+            }),
+            (None, "not connected") if used => {
+                found.push(Notice::Connect { connection: connection.name.to_string() });
+            }
+            _ => {}
+        }
+    }
+    let mut later = Vec::new();
+    for sync in syncs.iter().filter(|sync| sync.enabled) {
+        if sync.paused {
+            later.push(Notice::Paused { sync: sync.name.clone() });
+            continue;
+        }
+        let Some(run) = &sync.last else { continue };
+        let name = sync.name.clone();
+        match &run.ending {
+            Some(Ending::Failed { .. }) => {
+                found.push(Notice::Failed { sync: name, run: Box::new(run.clone()) });
+            }
+            Some(Ending::Paused { .. }) => found.push(Notice::Limited {
+                sync: name,
+                run: Box::new(run.clone()),
+                next: sync.next,
+            }),
+            _ => {
+                let failed = failed(&sync.name);
+                if failed > 0 {
+                    later.push(Notice::Records { sync: name, failed, run: Box::new(run.clone()) });
+                }
+            }
+        }
+    }
+    found.extend(later);
+    found
+}
+
+/// The notices as a list; nothing when there are none.
+pub(super) fn list(notices: &[Notice], ctx: &Ctx) -> Markup {
+    html! {
+        @if !notices.is_empty() {
+            section aria-label="What needs you" {
+                ul.notices { @for notice in notices { (one(notice, ctx)) } }
+            }
+        }
+    }
+}
+
+fn one(notice: &Notice, ctx: &Ctx) -> Markup {
+    match notice {
+        Notice::Reconnect { connection, why } => html! {
+            li.notice.bad {
+                div {
+                    p { b.bad { "Reconnect " (connection) } " " (code("auth.reconnect")) }
+                    p { (text(why)) }
+                }
+                a.btn href="/connections" { "See connections" }
+            }
+        },
+        Notice::Connect { connection } => html! {
+            li.notice.warn {
+                div {
+                    p { b { "Connect " (connection) } }
+                    p { "No record can come before Salesforce has let kilofold in." }
+                }
+                a.btn href="/connections" { "See connections" }
+            }
+        },
+        Notice::Failed { sync, run } => html! {
+            li.notice.bad {
+                div {
+                    p {
+                        b { (sync) " failed" } " "
+                        @if let Some(ended) = run.ended { span.soft { (ago(ended, ctx)) } }
+                        @if let Some(Ending::Failed { code: told, .. }) = &run.ending { " " (code(told)) }
+                    }
+                    @if let Some(Ending::Failed { message, .. }) = &run.ending { p { (text(message)) } }
+                }
+                div.row {
+                    a.btn href={ "/imports/" (run.id) } { "See import " (run.id) }
+                    (act(ctx, &format!("/syncs/{sync}/run"), "Run now", ""))
+                }
+            }
+        },
+        Notice::Limited { sync, run, next } => html! {
+            li.notice.wait {
+                div {
+                    p {
+                        b { (sync) " waits for API calls" }
+                        @if let Some(Ending::Paused { code: told, .. }) = &run.ending { " " (code(told)) }
+                    }
+                    @if let Some(Ending::Paused { reason, resumes_at, .. }) = &run.ending {
+                        p {
+                            (text(reason)) ". "
+                            @if let Some(at) = next.or(*resumes_at) { "It goes on by itself " (coming(at, ctx)) "." }
+                        }
+                    }
+                }
+                a.btn href={ "/imports/" (run.id) } { "See import " (run.id) }
+            }
+        },
+        Notice::Paused { sync } => html! {
+            li.notice.wait {
+                div { p { b { (sync) " is paused by hand" } } p { "It does not run until it is resumed." } }
+                (act(ctx, &format!("/syncs/{sync}/resume"), "Resume", ""))
+            }
+        },
+        Notice::Records { sync, failed, run } => html! {
+            li.notice.warn {
+                div {
+                    p {
+                        b { (crate::web::text::grouped(*failed)) @if *failed == 1 { " record of " } @else { " records of " } (sync) }
+                        " could not be mapped"
+                    }
+                    p { "Their last good outputs stay. Mend them in Salesforce, or the plugin, and retry." }
+                }
+                a.btn href={ "/?sync=" (run.sync) "&outcome=some-failed" } { "See where" }
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::example;
+    use crate::model::{ConnectionName, Cursor};
+
+    fn sync(name: &str, ending: Option<Ending>) -> view::Sync {
+        view::Sync {
+            name: SyncName::new(name).unwrap(),
+            object: name.to_owned(),
+            connection: ConnectionName::new("main").unwrap(),
+            plugin: "passthrough".to_owned(),
+            schedule: "15m".to_owned(),
+            enabled: true,
+            state: None,
+            paused: false,
+            running: None,
+            next: None,
+            last: Some(example::run(1, name, ending)),
+            records: 0,
+            outputs: 0,
+            cursor: Cursor::default(),
+        }
+    }
+
+    #[test]
+    fn the_most_urgent_comes_first() {
+        let failed = Ending::Failed { code: "x.y".into(), message: "m".into() };
+        let mut paused = sync("A", Some(Ending::Succeeded));
+        paused.paused = true;
+        let mut off = sync("Off", Some(failed.clone()));
+        off.enabled = false;
+        let syncs = [paused, sync("B", Some(Ending::Succeeded)), sync("C", Some(failed)), off];
+        let found = notices(&syncs, &[], |name| u64::from(name.as_str() == "B"));
+        assert!(matches!(&found[0], Notice::Failed { sync, .. } if sync.as_str() == "C"));
+        assert!(matches!(&found[1], Notice::Paused { sync } if sync.as_str() == "A"));
+        assert!(matches!(&found[2], Notice::Records { sync, failed: 1, .. } if sync.as_str() == "B"));
+        assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn nothing_is_said_when_all_is_well() {
+        assert!(notices(&[sync("A", Some(Ending::Succeeded))], &[], |_| 0).is_empty());
+        assert!(notices(&[sync("A", None)], &[], |_| 0).is_empty());
+    }
+}
