@@ -9,6 +9,7 @@ mod id;
 mod outcome;
 mod run;
 mod scan;
+mod schema;
 mod stamp;
 
 pub use batch::{Batch, Cell, CellKind, Record, Span};
@@ -20,4 +21,5 @@ pub use run::{
     Counts, Ending, PageNote, PluginNote, RetryNote, Run, Standing, StandingError, Timing, Trigger,
 };
 pub use scan::{Answer, ScanError, Selection};
+pub use schema::{FieldChange, Schema};
 pub use stamp::{Stamp, StampError};

@@ -68,9 +68,7 @@ impl Ending {
 }
 
 /// How a run stands, in one word: what lists are filtered by.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// It has no ending yet.
@@ -292,6 +290,9 @@ pub struct Run {
     pub timing: Timing,
     /// What else a reader should know, in plain sentences, the first 20.
     pub notes: Vec<String>,
+    /// The digest of the object's schema when the run began; none for runs of older versions, and before it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
 }
 
 impl Run {

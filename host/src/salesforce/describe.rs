@@ -11,7 +11,7 @@ use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Org, Unreadable};
 use super::{Error, soql};
-use crate::model::{Caller, ConnectionName, Purpose};
+use crate::model::{Caller, ConnectionName, Purpose, Schema};
 
 /// An object, as far as a reader of records needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,11 @@ impl Describe {
             .filter_map(|name| self.field(name))
             .find(|field| field.filterable && field.sortable && field.kind == "datetime")
             .map(|field| field.name.as_str())
+    }
+
+    /// Its fields and their types, as runs keep them.
+    pub fn schema(&self) -> Schema {
+        Schema(self.fields.iter().map(|field| (field.name.clone(), field.kind.clone())).collect())
     }
 
     /// Whether records tell that they were deleted.

@@ -7,13 +7,13 @@
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use super::Store;
 use super::codec::{self, Put, Take};
 use super::disk::{Disk, Walk, Writes};
 use super::error::Error;
 use super::layout::{Space, number_at};
 use super::names::{Class, Names};
 use super::runs::{RunFilter, read_run};
-use super::Store;
 use crate::model::{Run, RunId, Stamp, Standing, SyncName};
 
 /// A run in as few words as a bar of a strip needs.
@@ -223,6 +223,15 @@ impl Store {
             }
         }
         Ok(low)
+    }
+
+    /// The next run of a sync after this one.
+    pub fn run_after(&self, sync: &SyncName, run: RunId) -> Result<Option<RunId>, Error> {
+        let Some(number) = self.sync_number(sync) else { return Ok(None) };
+        let prefix = Space::RunOf.key(&[&number.to_be_bytes()]);
+        let from = [&prefix[..], &run.0.saturating_add(1).to_be_bytes()].concat();
+        let next = self.0.disk.from(&prefix, &from).next().transpose()?;
+        Ok(next.and_then(|(key, _)| number_at(&key, prefix.len())).map(RunId))
     }
 
     /// The last runs of a sync in brief, the newest first.

@@ -44,6 +44,8 @@ pub(super) enum Space {
     Secret = b'k',
     /// entry -> call.
     Call = b'j',
+    /// digest -> the fields of an object.
+    Schema = b'd',
     /// name -> describe answers and the like.
     Cache = b'c',
     /// sync's name -> nothing, while it is paused.
@@ -128,6 +130,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'k') => "secrets",
         Some(b'j') => "ledger",
         Some(b'c') => "describe cache",
+        Some(b'd') => "schemas",
         Some(b'z') => "pauses",
         _ => "unknown tree",
     };
@@ -135,7 +138,7 @@ pub(super) fn describe(key: &[u8]) -> String {
     let (numbers, text) = match key.first() {
         Some(b'r' | b'x') => rest.split_at(rest.len().min(2)),
         Some(b'i') => rest.split_at(rest.len().min(4)),
-        Some(b'n' | b'k' | b'c' | b'z') => (&[][..], rest),
+        Some(b'n' | b'k' | b'c' | b'd' | b'z') => (&[][..], rest),
         _ => (rest, &[][..]),
     };
     let mut shown = String::new();

@@ -24,6 +24,7 @@ mod open;
 mod plan;
 mod records;
 mod runs;
+mod schemas;
 mod small;
 #[cfg(test)]
 mod tests;

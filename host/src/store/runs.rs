@@ -51,14 +51,7 @@ pub struct RunFilter {
 
 impl Default for RunFilter {
     fn default() -> Self {
-        Self {
-            sync: None,
-            standings: Vec::new(),
-            from: None,
-            until: None,
-            before: None,
-            limit: 50,
-        }
+        Self { sync: None, standings: Vec::new(), from: None, until: None, before: None, limit: 50 }
     }
 }
 
@@ -96,6 +89,7 @@ impl Store {
             failures: Default::default(),
             timing: Timing::default(),
             notes: Vec::new(),
+            schema: None,
         };
         let meta = Meta { next_run: id.0 + 1, ..writer.meta };
         writes.put(Meta::key(), &meta.write());

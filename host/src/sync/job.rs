@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::config::SyncConfig;
 use crate::events::{Bus, Event, Level};
 use crate::model::{
-    Batch, Caller, Cursor, Ending, Outcome, PageNote, RetryNote, Run, RunId, Stamp, Timing, Trigger,
+    Batch, Caller, Cursor, Ending, Outcome, PageNote, RetryNote, Run, RunId, Schema, Stamp, Timing,
+    Trigger,
 };
 use crate::plugin::{self, Lookup, Plugin, Settings};
 use crate::salesforce::Org;
@@ -83,11 +84,18 @@ impl Job {
     }
 
     /// Notes what the run is going to read.
-    pub(super) async fn opened(&self, run: RunId, reader: &Reader) -> Result<(), Error> {
+    pub(super) async fn opened(
+        &self,
+        run: RunId,
+        reader: &Reader,
+        schema: Schema,
+    ) -> Result<(), Error> {
         let (window, soql, selected) = (reader.window, reader.query()?, reader.selected.clone());
         let store = self.store.clone();
         blocking(move || {
+            let schema = store.put_schema(&schema)?;
             store.update_run(run, |run| {
+                run.schema = Some(schema);
                 run.window = Some(window);
                 run.soql = soql;
                 run.stamp_field = selected.tracking.stamp().map(str::to_owned);

@@ -97,6 +97,6 @@ async fn open(job: &Job, run: &Run) -> Result<Reader, Error> {
         window,
         selected,
     };
-    job.opened(run.id, &reader).await?;
+    job.opened(run.id, &reader, object.schema()).await?;
     Ok(reader)
 }

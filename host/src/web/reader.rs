@@ -81,12 +81,8 @@ impl Reader {
         limit: Option<usize>,
     ) -> Result<view::Runs, Error> {
         let limit = capped(limit);
-        let filter = store::RunFilter {
-            sync: sync.cloned(),
-            before,
-            limit,
-            ..store::RunFilter::default()
-        };
+        let filter =
+            store::RunFilter { sync: sync.cloned(), before, limit, ..store::RunFilter::default() };
         let runs = self.store.runs(&filter)?;
         let next = if runs.len() < limit { None } else { runs.last().map(|run| run.id) };
         Ok(view::Runs { runs, next })

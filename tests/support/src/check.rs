@@ -74,12 +74,8 @@ impl TestEnv {
     pub fn runs(&self, sync: &str) -> Vec<Run> {
         let (mut all, mut before) = (Vec::new(), None);
         loop {
-            let filter = RunFilter {
-                sync: Some(name(sync)),
-                before,
-                limit: MANY,
-                ..RunFilter::default()
-            };
+            let filter =
+                RunFilter { sync: Some(name(sync)), before, limit: MANY, ..RunFilter::default() };
             let more = self.store().runs(&filter).unwrap();
             let Some(last) = more.last() else { break };
             before = Some(last.id);

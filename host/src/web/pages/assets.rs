@@ -24,7 +24,12 @@ static SHEET: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("app", "css", "text/css; charset=utf-8", include_str!("../../../assets/app.css"))
 });
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("app", "js", "text/javascript; charset=utf-8", include_str!("../../../assets/app.js"))
+    Asset::new(
+        "app",
+        "js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../../assets/app.js"),
+    )
 });
 static ICON: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("icon", "svg", "image/svg+xml", include_str!("../../../assets/icon.svg"))

@@ -135,9 +135,11 @@ pub(super) fn after(back: &str, did: Did, of: &str) -> String {
     let back = ours(back);
     let mut pairs: Vec<&str> = Vec::new();
     let (path, query) = back.split_once('?').unwrap_or((back, ""));
-    pairs.extend(query.split('&').filter(|pair| {
-        !pair.is_empty() && !pair.starts_with("did=") && !pair.starts_with("of=")
-    }));
+    pairs.extend(
+        query.split('&').filter(|pair| {
+            !pair.is_empty() && !pair.starts_with("did=") && !pair.starts_with("of=")
+        }),
+    );
     let (did, of) = (format!("did={}", did.word()), format!("of={of}"));
     pairs.extend([did.as_str(), of.as_str()]);
     format!("{path}?{}", pairs.join("&"))
@@ -149,7 +151,9 @@ mod tests {
 
     #[test]
     fn no_form_leads_elsewhere() {
-        for back in ["//evil.example", "/\\evil.example", "https://evil.example", "", "x", "/a\r\nb"] {
+        for back in
+            ["//evil.example", "/\\evil.example", "https://evil.example", "", "x", "/a\r\nb"]
+        {
             assert_eq!(ours(back), "/", "{back:?}");
         }
         assert_eq!(ours("/syncs?a=b"), "/syncs?a=b");

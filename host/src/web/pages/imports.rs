@@ -67,7 +67,9 @@ impl Asked {
         let standings = match self.outcome.as_str() {
             "" => Vec::new(),
             word if word == ATTENTION.0 => ATTENTION.1.to_vec(),
-            word => vec![word.parse().map_err(|error: crate::model::StandingError| error.to_string())?],
+            word => {
+                vec![word.parse().map_err(|error: crate::model::StandingError| error.to_string())?]
+            }
         };
         let within = match self.within.as_str() {
             "" => None,
@@ -80,12 +82,18 @@ impl Asked {
             ),
         };
         let time = |name: &str, text: &str| {
-            given(text).map(|text| moment(&text, zone).ok_or_else(|| {
-                format!("'{name}' is a time like 2026-11-23T14:00, not '{text}'")
-            })).transpose()
+            given(text)
+                .map(|text| {
+                    moment(&text, zone).ok_or_else(|| {
+                        format!("'{name}' is a time like 2026-11-23T14:00, not '{text}'")
+                    })
+                })
+                .transpose()
         };
         let before = given(&self.before).map(|text| {
-            text.parse().map(RunId).map_err(|_| format!("'before' is an import's number, not '{text}'"))
+            text.parse()
+                .map(RunId)
+                .map_err(|_| format!("'before' is an import's number, not '{text}'"))
         });
         let from = time("from", &self.from)?;
         Ok(RunFilter {

@@ -5,9 +5,12 @@
 
 mod actions;
 mod assets;
+mod chart;
 mod ctx;
 mod explain;
+mod import;
 mod imports;
+mod json;
 mod notices;
 mod parts;
 mod problem;
@@ -23,6 +26,9 @@ use super::Shared;
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(imports::list))
+        .route("/imports/{run}", get(import::show))
+        .route("/imports/{run}/failures", get(import::list))
+        .route("/imports/{run}/{file}", get(import::export))
         .route("/explain", get(explain::all))
         .route("/explain/{code}", get(explain::one))
         .route("/syncs/{sync}/run", post(actions::run))

@@ -194,7 +194,9 @@ mod tests {
         let found = notices(&syncs, &[], |name| u64::from(name.as_str() == "B"));
         assert!(matches!(&found[0], Notice::Failed { sync, .. } if sync.as_str() == "C"));
         assert!(matches!(&found[1], Notice::Paused { sync } if sync.as_str() == "A"));
-        assert!(matches!(&found[2], Notice::Records { sync, failed: 1, .. } if sync.as_str() == "B"));
+        assert!(
+            matches!(&found[2], Notice::Records { sync, failed: 1, .. } if sync.as_str() == "B")
+        );
         assert_eq!(found.len(), 3);
     }
 

@@ -42,7 +42,8 @@ impl axum::response::IntoResponse for Refused {
             }
         };
         let page = Page { title: capital(&problem.title), tab: Tab::None, live: Live::No, body };
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         respond(&ctx, status, &page)
     }
 }

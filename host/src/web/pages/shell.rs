@@ -169,11 +169,9 @@ mod tests {
 
     #[test]
     fn nothing_that_steers_leaves() {
-        let text = html! { p title="a\u{202e}b" { "<b>\u{1b}[2J\u{0}\u{200b}\n\tc" } }.into_string();
+        let text =
+            html! { p title="a\u{202e}b" { "<b>\u{1b}[2J\u{0}\u{200b}\n\tc" } }.into_string();
         let sent = inert(text);
-        assert_eq!(
-            sent,
-            "<p title=\"a\\u{202e}b\">&lt;b&gt;\\u{1b}[2J\\u{0}\\u{200b}\n\tc</p>"
-        );
+        assert_eq!(sent, "<p title=\"a\\u{202e}b\">&lt;b&gt;\\u{1b}[2J\\u{0}\\u{200b}\n\tc</p>");
     }
 }
