@@ -428,7 +428,10 @@ async fn the_page_shows_runs_and_trusts_no_text() {
     // Nothing comes from elsewhere.
     let own = page.matches("src=\"/assets/").count() + page.matches("href=\"/").count();
     let all = page.matches("src=").count() + page.matches("href=\"").count();
-    assert!(!page.contains("https://") && own + 1 == all && page.contains("href=\"#main\""), "{page}");
+    assert!(
+        !page.contains("https://") && own + 1 == all && page.contains("href=\"#main\""),
+        "{page}"
+    );
     env.close().await;
 }
 

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod formats;
+mod lists;
 mod model_check;
 
 use std::collections::BTreeMap;
@@ -41,17 +42,21 @@ pub(super) fn output(kind: &str, key: &str, body: &str) -> Output {
 }
 
 pub(super) fn begin(store: &Store, sync: &SyncName) -> RunId {
-    let run = NewRun {
+    let cursor_before = store.cursor(sync).unwrap();
+    store.begin_run(NewRun { cursor_before, ..new_run(sync) }).unwrap().id
+}
+
+pub(super) fn new_run(sync: &SyncName) -> NewRun {
+    NewRun {
         sync: sync.clone(),
         object: "Contact".to_owned(),
         connection: ConnectionName::new("main").unwrap(),
         trigger: Trigger::Manual,
         started: Stamp(1),
-        cursor_before: store.cursor(sync).unwrap(),
+        cursor_before: Cursor::default(),
         plugin: None,
         quota_before: None,
-    };
-    store.begin_run(run).unwrap().id
+    }
 }
 
 pub(super) fn page(at: i64) -> PageNote {
