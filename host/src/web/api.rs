@@ -11,12 +11,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::Shared;
 use super::ask::{Answer, Ask, Json, Limit, Reply, Taken};
 use super::problem::Problem;
 use super::reader::{self, Reader};
 use super::routes::Routes;
 use super::view;
-use super::Shared;
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::schedule::{self, Asked, SyncStatus};
 
