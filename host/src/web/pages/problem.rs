@@ -11,20 +11,17 @@ use crate::error;
 use crate::web::Problem;
 
 /// A problem, with what a page needs to show it.
-pub(crate) struct Refused {
-    ctx: Ctx,
-    problem: Problem,
-}
+pub(crate) struct Refused(Box<(Ctx, Problem)>);
 
 impl Refused {
     pub(super) fn new(ctx: &Ctx, problem: impl Into<Problem>) -> Self {
-        Self { ctx: ctx.clone(), problem: problem.into() }
+        Self(Box::new((ctx.clone(), problem.into())))
     }
 }
 
 impl axum::response::IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { ctx, problem } = self;
+        let (ctx, problem) = *self.0;
         let meaning = error::explain(&problem.code).map(|known| known.meaning);
         let body = html! {
             div.head { h1 { (capital(&problem.title)) } }
