@@ -25,7 +25,7 @@ use crate::model::{Batch, Outcome, PluginNote, RunId, Stamp, SyncName};
 
 /// A loaded and described plugin. Cheap to clone; may be used by many threads.
 #[derive(Clone)]
-pub struct Plugin(Arc<Inner>);
+pub struct Plugin(pub(super) Arc<Inner>);
 
 /// For what a batch is mapped.
 #[derive(Clone)]
@@ -61,6 +61,21 @@ pub struct Mapped {
     pub peak_memory: u64,
     /// How long it took, encoding and decoding included.
     pub took: Duration,
+    /// Where that time went.
+    pub spent: Spent,
+}
+
+/// Where the time of a batch went, summed over its attempts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Making instances and giving them their settings.
+    pub start: Duration,
+    /// Writing records as the plugin reads them.
+    pub encode: Duration,
+    /// In the plugin, with the copies to and from its memory.
+    pub guest: Duration,
+    /// Checking and reading answers.
+    pub decode: Duration,
 }
 
 /// The two forms of the contract.
@@ -70,36 +85,37 @@ enum Form {
 }
 
 /// An instance of either form.
-enum Instance {
+pub(super) enum Instance {
     Table(TableMapper),
     Json(JsonMapper),
 }
 
 /// A plugin before anyone holds it.
 pub(super) struct Inner {
-    engine: Arc<Shared>,
+    pub(super) engine: Arc<Shared>,
     form: Form,
     description: Description,
     kinds: Vec<Kind>,
     digest: String,
     api: String,
-    subject: Subject,
+    pub(super) subject: Subject,
 }
 
 /// What goes from one attempt at a slice of a batch to the next.
-struct Batching<'a> {
-    call: &'a Call<'a>,
-    batch: &'a Batch,
-    columns: &'a Columns,
-    names: Vec<String>,
-    subject: Subject,
-    logs: Logs,
-    lookups: Option<Lookups>,
-    peak: u64,
+pub(super) struct Batching<'a> {
+    pub(super) call: &'a Call<'a>,
+    pub(super) batch: &'a Batch,
+    pub(super) columns: &'a Columns,
+    pub(super) names: Vec<String>,
+    pub(super) subject: Subject,
+    pub(super) logs: Logs,
+    pub(super) lookups: Option<Lookups>,
+    pub(super) peak: u64,
+    pub(super) spent: Spent,
 }
 
 /// Why a slice was not mapped.
-enum Stop {
+pub(super) enum Stop {
     /// One of its records may be to blame; the plugin perhaps named it.
     Broke(Fault, Option<usize>),
     /// No record is to blame.
@@ -175,7 +191,7 @@ impl Inner {
     }
 
     /// A fresh instance that has taken its settings.
-    fn configured(
+    pub(super) fn configured(
         &self,
         store: &mut Store<State>,
         settings: &Settings,
@@ -234,15 +250,31 @@ impl Inner {
     fn attempt_in(
         &self,
         store: &mut Store<State>,
-        batching: &Batching<'_>,
+        batching: &mut Batching<'_>,
         slice: Range<usize>,
     ) -> Result<Vec<Outcome>, Stop> {
+        let begun = Instant::now();
+        let instance = self
+            .configured(store, batching.call.settings, &batching.subject)
+            .map_err(|error| Stop::Failed(Box::new(error)))?;
+        batching.spent.start += begun.elapsed();
+        self.map_on(&instance, store, batching, slice)
+    }
+
+    /// Maps a slice of a batch on this instance.
+    pub(super) fn map_on(
+        &self,
+        instance: &Instance,
+        store: &mut Store<State>,
+        batching: &mut Batching<'_>,
+        slice: Range<usize>,
+    ) -> Result<Vec<Outcome>, Stop> {
+        let mut watch = Watch::start();
         let (call, subject) = (batching.call, &batching.subject);
         let failed = |error: Error| Stop::Failed(Box::new(error));
         let unfit = |reason| failed(Error::Batch { subject: subject.clone(), reason });
         let limits = &self.engine.limits;
         let sizes = Sizes::new(limits);
-        let instance = self.configured(store, call.settings, subject).map_err(failed)?;
         let context = types::Context {
             object: call.object.to_owned(),
             sync: call.sync.to_string(),
@@ -263,29 +295,34 @@ impl Inner {
             Instance::Table(instance) => {
                 let encoded =
                     v1::encode_table(batching.batch, batching.columns, slice).map_err(unfit)?;
+                batching.spent.encode += watch.lap();
                 set_deadline(store, deadline);
                 let answer = instance
                     .kilofold_mapping_table()
                     .call_map_batch(&mut *store, &context, &encoded)
                     .map_err(|error| broke(&error, store))?;
+                batching.spent.guest += watch.lap();
                 v1::read_table(&answer, &encoded, &self.kinds, sizes)
             }
             Instance::Json(instance) => {
                 let encoded =
                     v1::encode_json(batching.batch, batching.columns, slice).map_err(unfit)?;
+                batching.spent.encode += watch.lap();
                 set_deadline(store, deadline);
                 let answer = instance
                     .kilofold_mapping_json()
                     .call_map_batch(&mut *store, &context, &encoded)
                     .map_err(|error| broke(&error, store))?;
+                batching.spent.guest += watch.lap();
                 v1::read_json(&answer, records, &self.kinds, sizes)
             }
         };
+        batching.spent.decode += watch.lap();
         read.map_err(|fault| Stop::Broke(fault, None))
     }
 
     /// Which field of a batch each field of the plugin is, and the names that the plugin is told.
-    fn columns(
+    pub(super) fn columns(
         &self,
         fields: &[String],
         subject: &Subject,
@@ -364,6 +401,7 @@ impl Plugin {
             logs: Logs::new(limits),
             lookups: Some(Lookups::new(call.lookup.clone(), limits)),
             peak: 0,
+            spent: Spent::default(),
             subject,
         };
         let _slot = inner.engine.slots.take();
@@ -415,6 +453,7 @@ impl Plugin {
             logs_dropped: batching.logs.dropped,
             peak_memory: batching.peak,
             took: begun.elapsed(),
+            spent: batching.spent,
         })
     }
 }
@@ -487,13 +526,27 @@ fn scratch(engine: &Shared) -> Store<State> {
     new_store(engine, State::new(limits, Logs::new(limits), None, Inert::new(0, 0)))
 }
 
-fn new_store(engine: &Shared, state: State) -> Store<State> {
+pub(super) fn new_store(engine: &Shared, state: State) -> Store<State> {
     let mut store = Store::new(&engine.engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(engine.limits.result_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(1_000);
     store.epoch_deadline_trap();
     store
+}
+
+/// Tells how long each step took.
+struct Watch(Instant);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn lap(&mut self) -> Duration {
+        let begun = std::mem::replace(&mut self.0, Instant::now());
+        self.0 - begun
+    }
 }
 
 /// The next call may take this long.

@@ -21,8 +21,9 @@ mod settings;
 mod state;
 mod text;
 mod v1;
+mod warm;
 
-pub use call::{Call, Mapped, Plugin};
+pub use call::{Call, Mapped, Plugin, Spent};
 pub use catalog::{Source, stock};
 pub use describe::{Description, Field, OutputKind, Setting, SettingKind};
 pub use engine::Engine;
@@ -33,3 +34,5 @@ pub use fault::{Fault, is_trap, size};
 pub use limits::Limits;
 pub use settings::{Problem, Settings};
 pub use state::{Level, LogLine, Lookup, NoLookup};
+#[doc(hidden)]
+pub use warm::Warm;
