@@ -3,7 +3,7 @@
 
 use wasmtime::Store;
 
-use super::call::{Batching, Call, Instance, Plugin, Spent, Stop, new_store};
+use super::call::{Batching, Call, Instance, Plugin, Spent, new_store};
 use super::error::Error;
 use super::inert::Inert;
 use super::state::{Logs, State};
@@ -55,10 +55,6 @@ impl Warm<'_> {
             peak: 0,
             spent: Spent::default(),
         };
-        let mapped = inner.map_on(&self.instance, &mut self.store, &mut batching, 0..batch.len());
-        match mapped {
-            Ok(outcomes) => Some(outcomes),
-            Err(Stop::Broke(..) | Stop::Failed(_)) => None,
-        }
+        inner.map_on(&self.instance, &mut self.store, &mut batching, 0..batch.len()).ok()
     }
 }
