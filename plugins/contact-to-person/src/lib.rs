@@ -63,17 +63,13 @@ struct Person<'a> {
 }
 
 fn map(contact: Contact<'_>) -> Result<Person<'_>, Reject> {
-    let email = contact.email.or_skip("no e-mail address")?;
-    let email = person::email(email).ok_or_else(|| {
-        Reject::new("email.invalid", format!("{email:?} is not an e-mail address")).field("Email")
-    })?;
     Ok(Person {
         id: contact.id,
         name: person::full_name(contact.first_name, contact.last_name),
         first_name: contact.first_name,
         last_name: contact.last_name,
         salutation: contact.salutation,
-        email,
+        email: person::email_in(contact.email, "Email")?,
         phone: contact.phone.or(contact.mobile_phone),
         title: contact.title,
         department: contact.department,

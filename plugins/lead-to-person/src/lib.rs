@@ -62,17 +62,13 @@ struct Person<'a> {
 }
 
 fn map(lead: Lead<'_>) -> Result<Person<'_>, Reject> {
-    let email = lead.email.or_skip("no e-mail address")?;
-    let email = person::email(email).ok_or_else(|| {
-        Reject::new("email.invalid", format!("{email:?} is not an e-mail address")).field("Email")
-    })?;
     Ok(Person {
         id: lead.id,
         name: person::full_name(lead.first_name, lead.last_name),
         first_name: lead.first_name,
         last_name: lead.last_name,
         salutation: lead.salutation,
-        email,
+        email: person::email_in(lead.email, "Email")?,
         phone: lead.phone.or(lead.mobile_phone),
         title: lead.title,
         company: lead.company,

@@ -43,30 +43,11 @@ struct Deal<'a> {
     updated_at: DateTime,
 }
 
-#[derive(Output)]
-#[kind("relationship")]
-struct Link<'a> {
-    #[key]
-    key: String,
-    relation: &'a str,
-    from_kind: &'a str,
-    from_key: Id<'a>,
-    to_kind: &'a str,
-    to_key: Id<'a>,
-}
-
-fn map(deal: Opportunity<'_>) -> Result<(Deal<'_>, Option<Link<'_>>), Reject> {
+fn map(deal: Opportunity<'_>) -> Result<(Deal<'_>, Option<Relationship<'_>>), Reject> {
     let close_date = deal.close_date.ok_or_else(|| {
         Reject::new("close_date.missing", "the opportunity has no close date").field("CloseDate")
     })?;
-    let link = deal.account_id.map(|account| Link {
-        key: format!("{}:account:{account}", deal.id),
-        relation: "account",
-        from_kind: "object",
-        from_key: deal.id,
-        to_kind: "object",
-        to_key: account,
-    });
+    let link = deal.account_id.map(|account| Relationship::new(deal.id, "account", account));
     let deal = Deal {
         id: deal.id,
         object_type: "opportunity",
@@ -91,7 +72,7 @@ fn map(deal: Opportunity<'_>) -> Result<(Deal<'_>, Option<Link<'_>>), Reject> {
     Ok((deal, link))
 }
 
-mapper!(Opportunity => (Deal, Option<Link>), map, objects: ["Opportunity"]);
+mapper!(Opportunity => (Deal, Option<Relationship>), map, objects: ["Opportunity"]);
 
 #[cfg(test)]
 mod tests;

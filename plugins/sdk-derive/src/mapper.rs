@@ -1,8 +1,9 @@
 //! `mapper!`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprArray, Ident, Path, Result, Token, Type};
 
 const OPTIONS: &str = "settings: Type, context, objects: [\"...\"], name: \"...\", version: \"...\", summary: \"...\", maps_deletions";
@@ -138,20 +139,24 @@ pub(crate) fn expand(mapper: Mapper) -> TokenStream {
         }
     });
     let settings = settings.map_or_else(|| quote! { () }, |_| quote! { PluginSettings });
+    // At the function's name, so that a function of another shape is shown in its place.
+    let called = function.span();
     let map = if whole {
+        let call = quote_spanned! {called=> #function(records #given #context) };
         quote! {
             ::kilofold_plugin::run::all(batch, |records: ::std::vec::Vec<#record>| {
                 let made: ::std::vec::Vec<::core::result::Result<#output, ::kilofold_plugin::Reject>> =
-                    #function(records #given #context);
+                    #call;
                 made
             })
         }
     } else {
+        let call = quote_spanned! {called=> #function(record #given #context) };
         quote! {
             ::kilofold_plugin::run::each(batch, <#record as ::kilofold_plugin::Record<'_>>::FIELDS.len(), |row| {
                 let record = <#record as ::kilofold_plugin::Record<'_>>::read(row)?;
                 let made: ::core::result::Result<#output, ::kilofold_plugin::Reject> =
-                    #function(record #given #context);
+                    #call;
                 made
             })
         }

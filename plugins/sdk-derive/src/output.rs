@@ -1,7 +1,8 @@
 //! `#[derive(Output)]` and `#[derive(Outputs)]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, Result};
 
 use crate::attrs;
@@ -42,7 +43,10 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
             ));
         }
         names.push(name);
-        cells.push(quote! { ::kilofold_plugin::ToCell::to_cell(&self.#ident, cells); });
+        // At the field's type, so that a type that no output can hold is shown in its place.
+        cells.push(quote_spanned! {field.ty.span()=>
+            ::kilofold_plugin::ToCell::to_cell(&self.#ident, cells);
+        });
     }
     let key = key.ok_or_else(|| {
         Error::new_spanned(

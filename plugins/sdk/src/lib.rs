@@ -41,6 +41,7 @@ mod describe;
 #[doc(hidden)]
 pub mod guest;
 mod host;
+mod kinds;
 mod outcome;
 pub mod person;
 mod read;
@@ -59,12 +60,15 @@ pub use describe::{Description, Field, Kinds, OutputKind};
 pub use host::log;
 pub use host::{Level, lookup, lookup_one};
 pub use kilofold_plugin_derive::{Output, Outputs, Record, Settings, mapper};
+pub use kinds::{Relationship, event_key, kind_of};
 pub use outcome::{CellType, Cells, OutRow, Outcomes, Verdict};
 pub use read::{FromCell, Mismatch, Record};
 pub use reject::{OrReject, Reject};
 pub use run::Mapper;
 pub use settings::{FromSetting, Problem, Secret, Setting, SettingKind, Settings, Source};
-pub use values::{Date, DateTime, Id, Json, MultiPicklist, Number, Object};
+pub use values::{
+    Address, Date, DateTime, Id, Json, Location, MultiPicklist, Number, Object, Time,
+};
 pub use write::{Output, Outputs, ToCell};
 
 #[doc(hidden)]
@@ -75,8 +79,9 @@ pub mod prelude {
     #[cfg(not(target_arch = "wasm32"))]
     pub use crate::testing;
     pub use crate::{
-        Context, Date, DateTime, Id, Json, MultiPicklist, Number, Object, OrReject, Output,
-        Outputs, Record, Reject, Row, Secret, Settings, lookup, lookup_one, mapper,
+        Address, Context, Date, DateTime, Id, Json, Location, MultiPicklist, Number, Object,
+        OrReject, Output, Outputs, Record, Reject, Relationship, Row, Secret, Settings, Time,
+        lookup, lookup_one, mapper,
     };
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::{OrReject, Reject};
+
 /// An e-mail address in lower case, if the text is one; nothing is copied when it already was.
 pub fn email(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim();
@@ -32,6 +34,18 @@ pub fn email(text: &str) -> Option<Cow<'_, str>> {
         (true, true) => Cow::Borrowed(text),
         (true, false) => Cow::Owned(text.to_ascii_lowercase()),
         (false, _) => Cow::Owned(text.to_lowercase()),
+    })
+}
+
+/// The e-mail address of a person: without one the record is skipped, and a false one fails it as `email.invalid`, naming
+/// the Salesforce field.
+///
+/// # Errors
+/// The skip or the failure.
+pub fn email_in<'a>(text: Option<&'a str>, field: &'static str) -> Result<Cow<'a, str>, Reject> {
+    let text = text.or_skip("no e-mail address")?;
+    email(text).ok_or_else(|| {
+        Reject::new("email.invalid", format!("{text:?} is not an e-mail address")).field(field)
     })
 }
 

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::{Cell, Date, DateTime, Field, Id, Json, MultiPicklist, Number, Reject, Row};
+use crate::{
+    Address, Cell, Date, DateTime, Field, Id, Json, Location, MultiPicklist, Number, Reject, Row,
+    Time,
+};
 
 /// A struct that a record is read into; `#[derive(Record)]` writes it.
 #[diagnostic::on_unimplemented(
@@ -42,7 +45,7 @@ pub enum Mismatch {
 #[diagnostic::on_unimplemented(
     message = "a Salesforce field cannot be read as `{Self}`",
     label = "not a type that a record can hold",
-    note = "use &str, String, Cow<str>, bool, i64, i32, u32, u64, f64, Number, Date, DateTime, Id, MultiPicklist or Json, in an Option where the field may be empty"
+    note = "use &str, String, Cow<str>, bool, i64, i32, u32, u64, f64, Number, Date, DateTime, Time, Id, MultiPicklist, Address, Location or Json, in an Option where the field may be empty"
 )]
 pub trait FromCell<'a>: Sized {
     /// Whether an empty field is an error.
@@ -215,6 +218,33 @@ impl<'a> FromCell<'a> for DateTime {
     fn from_cell(cell: Cell<'a>) -> Result<Self, Mismatch> {
         DateTime::parse(text(cell)?)
             .ok_or(Mismatch::Value("a date-time such as 2024-02-29T08:30:00.000+0000"))
+    }
+}
+
+impl<'a> FromCell<'a> for Time {
+    #[inline]
+    fn from_cell(cell: Cell<'a>) -> Result<Self, Mismatch> {
+        Time::parse(text(cell)?).ok_or(Mismatch::Value("a time such as 08:30:00.000Z"))
+    }
+}
+
+impl<'a> FromCell<'a> for Address<'a> {
+    #[inline]
+    fn from_cell(cell: Cell<'a>) -> Result<Self, Mismatch> {
+        match cell {
+            Cell::Json(json) => Address::parse(json).ok_or(Mismatch::Value("an address")),
+            _ => Err(Mismatch::Type("an address")),
+        }
+    }
+}
+
+impl<'a> FromCell<'a> for Location<'a> {
+    #[inline]
+    fn from_cell(cell: Cell<'a>) -> Result<Self, Mismatch> {
+        match cell {
+            Cell::Json(json) => Location::parse(json).ok_or(Mismatch::Value("a location")),
+            _ => Err(Mismatch::Type("a location")),
+        }
     }
 }
 

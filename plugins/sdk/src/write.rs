@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::{
-    Cell, CellType, Cells, Date, DateTime, Id, Json, Kinds, MultiPicklist, Number, Outcomes,
+    Address, Cell, CellType, Cells, Date, DateTime, Id, Json, Kinds, Location, MultiPicklist,
+    Number, Outcomes, Time,
 };
 
 /// A struct that becomes one output; `#[derive(Output)]` writes it.
@@ -100,7 +101,7 @@ tuples! {
 #[diagnostic::on_unimplemented(
     message = "an output cannot hold `{Self}`",
     label = "not a type that an output can hold",
-    note = "use &str, String, Cow<str>, bool, an integer, f64, Number, Date, DateTime, Id, MultiPicklist or Json, in an Option where there may be no value"
+    note = "use &str, String, Cow<str>, bool, an integer, f64, Number, Date, DateTime, Time, Id, MultiPicklist, Address, Location or Json, in an Option where there may be no value"
 )]
 pub trait ToCell {
     /// Writes the value as exactly one cell.
@@ -194,6 +195,27 @@ impl ToCell for DateTime {
     #[inline]
     fn to_cell(&self, cells: &mut Cells<'_, '_>) {
         cells.written(CellType::Text, |out| self.write(out));
+    }
+}
+
+impl ToCell for Time {
+    #[inline]
+    fn to_cell(&self, cells: &mut Cells<'_, '_>) {
+        cells.written(CellType::Text, |out| write!(out, "{self}").unwrap_or_default());
+    }
+}
+
+impl ToCell for Address<'_> {
+    #[inline]
+    fn to_cell(&self, cells: &mut Cells<'_, '_>) {
+        cells.json(self.as_json());
+    }
+}
+
+impl ToCell for Location<'_> {
+    #[inline]
+    fn to_cell(&self, cells: &mut Cells<'_, '_>) {
+        cells.json(self.as_json());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tasks as events, with whom and what they are about.
 
 use kilofold_plugin::prelude::*;
+use kilofold_plugin::{event_key, kind_of};
 
 #[derive(Record)]
 struct Task<'a> {
@@ -25,7 +26,6 @@ struct Task<'a> {
 #[derive(Output)]
 #[kind("event")]
 struct Event<'a> {
-    /// The same task is the same event, however often it is read.
     #[key]
     key: String,
     event_type: &'a str,
@@ -53,7 +53,7 @@ fn map(task: Task<'_>) -> Result<Event<'_>, Reject> {
         return Err(Reject::new("duration.negative", message).field("CallDurationInSeconds"));
     }
     Ok(Event {
-        key: format!("task:{}", task.id),
+        key: event_key("task", task.id),
         event_type: match task.task_subtype {
             Some("Call") => "call",
             Some("Email") => "email",
@@ -66,9 +66,9 @@ fn map(task: Task<'_>) -> Result<Event<'_>, Reject> {
         occurred_at: task.completed_date_time.unwrap_or(task.created_date),
         due: task.activity_date,
         done: task.is_closed,
-        who_kind: task.who_id.map(kind),
+        who_kind: task.who_id.map(kind_of),
         who_key: task.who_id,
-        what_kind: task.what_id.map(kind),
+        what_kind: task.what_id.map(kind_of),
         what_key: task.what_id,
         owner_id: task.owner_id,
         description: task.description,
@@ -76,15 +76,6 @@ fn map(task: Task<'_>) -> Result<Event<'_>, Reject> {
         seconds: task.call_duration_in_seconds,
         updated_at: task.last_modified_date,
     })
-}
-
-/// The kind that the other stock mappings make of a record.
-fn kind(id: Id<'_>) -> &'static str {
-    match id.prefix() {
-        "003" | "00Q" => "person",
-        "00T" | "00U" => "event",
-        _ => "object",
-    }
 }
 
 mapper!(Task => Event, map, objects: ["Task"]);

@@ -1,0 +1,7 @@
+use kilofold_plugin::prelude::*;
+
+#[derive(Output)]
+struct Person {
+    #[key]
+    id: String,
+}

@@ -1,0 +1,6 @@
+use kilofold_plugin::prelude::*;
+
+#[derive(Settings)]
+struct Config {
+    regions: Vec<String>,
+}
