@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, PluginRef, SyncConfig};
-use crate::events::Bus;
+use crate::events::{Bus, Event};
 use crate::model::{Call, Ending, Run, RunId, Stamp, SyncName, Trigger};
 use crate::plugin::{self, Engine, Lookup, Source};
 use crate::quota::{self, Gate, Journal};
@@ -116,6 +116,14 @@ impl App {
         }
         let bus = Bus::with_clock(clock.clone());
         let org = open_org(&config, &store, clock.clone())?;
+        let told = bus.clone();
+        org.on_change(move |status| {
+            told.emit(Event::ConnectionChanged {
+                connection: status.name.clone(),
+                state: status.state.as_str().to_owned(),
+                reason: status.state.reason(),
+            });
+        });
         let engine = open_engine(&config)?;
         let lookup: Arc<dyn Lookup> = Arc::new(Outputs {
             store: store.clone(),
@@ -248,9 +256,14 @@ pub fn open_org(config: &Config, store: &Store, clock: Clock) -> Result<Org, Err
     let mut connections = Vec::new();
     for connection in &config.connections {
         let grant = match &connection.grant {
-            config::Grant::Code { client_secret, .. } => salesforce::Grant::Code {
-                secret: client_secret.as_ref().map(config::Secret::read).transpose()?,
-            },
+            config::Grant::Code { client_secret, username, app, approvals_elsewhere, .. } => {
+                salesforce::Grant::Code {
+                    secret: client_secret.as_ref().map(config::Secret::read).transpose()?,
+                    user: username.clone(),
+                    app: app.clone(),
+                    elsewhere: usize::try_from(*approvals_elsewhere).unwrap_or(usize::MAX),
+                }
+            }
             config::Grant::Jwt { username, private_key } => salesforce::Grant::Jwt {
                 user: username.clone(),
                 key: private_key.read()?,
@@ -267,8 +280,11 @@ pub fn open_org(config: &Config, store: &Store, clock: Clock) -> Result<Org, Err
         });
     }
     let version = config.org.api_version.trim_start_matches('v').to_owned();
-    let settings =
-        OrgSettings { version, ..OrgSettings::new(config.org.login.as_str(), connections) };
+    let settings = OrgSettings {
+        version,
+        allowed_hosts: config.org.allowed_hosts.clone(),
+        ..OrgSettings::new(config.org.login.as_str(), connections)
+    };
     Ok(Org::new(settings, gate, held, key)?)
 }
 
@@ -301,6 +317,12 @@ impl Runner for App {
             }
         })
     }
+
+    fn ready(&self, sync: &SyncName) -> bool {
+        self.config
+            .sync(sync)
+            .is_some_and(|sync| self.org.can_draw(&sync.connections, sync.failover))
+    }
 }
 
 /// The store as the ledger and the vault see it.
@@ -330,6 +352,14 @@ impl Vault for Held {
 
     fn save(&self, name: &str, sealed: &[u8]) -> Result<(), String> {
         self.0.put_secret(name, sealed).map_err(|error| error.to_string())
+    }
+
+    fn note(&self, name: &str, text: &[u8]) -> Result<(), String> {
+        self.0.put_note(name, text).map_err(|error| error.to_string())
+    }
+
+    fn noted(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        self.0.note(name).map_err(|error| error.to_string())
     }
 }
 

@@ -170,10 +170,23 @@ pub enum Event {
     ConnectionChanged {
         /// The connection.
         connection: ConnectionName,
-        /// `healthy`, `not-connected` or `reconnect-needed`.
+        /// `healthy`, `not-connected`, `reconnect-needed` or `refused`.
         state: String,
         /// Why, when it is not healthy.
         reason: Option<String>,
+    },
+    /// A run reads through another connection than its sync's, or than before.
+    SyncMoved {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// The connection that cannot be used.
+        from: ConnectionName,
+        /// The one that is used instead.
+        to: ConnectionName,
+        /// Why.
+        reason: String,
     },
     /// A record made the plugin trap.
     PluginTrapped {
@@ -294,6 +307,7 @@ impl Event {
             | Self::RunRetry { run, .. }
             | Self::RunNoted { run, .. }
             | Self::RunEnded { run, .. }
+            | Self::SyncMoved { run, .. }
             | Self::PluginTrapped { run, .. }
             | Self::PluginLogged { run, .. } => Some(*run),
             _ => None,
@@ -310,6 +324,7 @@ impl Event {
             | Self::RunRetry { sync, .. }
             | Self::RunNoted { sync, .. }
             | Self::RunEnded { sync, .. }
+            | Self::SyncMoved { sync, .. }
             | Self::PluginTrapped { sync, .. }
             | Self::PluginLogged { sync, .. }
             | Self::SyncPaused { sync, .. }
@@ -374,6 +389,9 @@ fn log(event: &Event) {
         }
         Event::ConnectionChanged { connection, state, reason } => {
             warn!(%connection, state, ?reason, "Connection changed");
+        }
+        Event::SyncMoved { run, sync, from, to, reason } => {
+            warn!(run = run.0, %sync, %from, %to, ?reason, "Sync moved");
         }
         Event::PluginTrapped { run, sync, record, code, message } => {
             warn!(run = run.0, %sync, %record, code, ?message, "Plugin trapped");

@@ -63,7 +63,7 @@ async fn an_answer_to_another_question_is_turned_away() {
     let pair = |name| url.query_pairs().find(|(key, _)| key == name).map(|(_, v)| v.into_owned());
     assert_eq!(pair("code_challenge_method").as_deref(), Some("S256"));
     let callback = pair("redirect_uri").unwrap();
-    assert!(callback.starts_with("http://127.0.0.1:"), "{callback}");
+    assert!(callback.starts_with("http://localhost:"), "{callback}");
     let consent = url.clone();
     let browser = tokio::spawn(async move {
         let forged = format!("{callback}?code=evil&state=guessed");

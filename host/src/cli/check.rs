@@ -11,7 +11,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, SyncConfig};
 use crate::error::Exit;
-use crate::model::{Caller, Stamp};
+use crate::model::{Caller, ConnectionName, Stamp};
 use crate::plugin::{Engine, Plugin};
 use crate::salesforce::Org;
 use crate::sync::select;
@@ -94,16 +94,14 @@ async fn against(org: &Org, config: &Config, plugins: &[Option<Plugin>], report:
         report.connections.push(OrgReport { connection: connection.name.clone(), state, problem });
     }
     for ((sync, plugin), checked) in config.syncs.iter().zip(plugins).zip(&mut report.syncs) {
-        if report.connections.iter().any(|c| c.connection == sync.connection && c.problem.is_some())
-        {
+        let answers = |name: &&ConnectionName| {
+            !report.connections.iter().any(|c| c.connection == **name && c.problem.is_some())
+        };
+        let Some(connection) = sync.connections.iter().find(answers).cloned() else {
             checked.note("not checked against the org: its connection does not answer");
             continue;
-        }
-        let who = Caller {
-            connection: sync.connection.clone(),
-            sync: Some(sync.name.clone()),
-            run: None,
         };
+        let who = Caller { connection, sync: Some(sync.name.clone()), run: None };
         let describe = match org.describe(&who, &sync.object).await {
             Ok(describe) => describe,
             Err(error) => {

@@ -39,8 +39,13 @@ pub struct Args {
     wait: u64,
 }
 
-/// The port of the loopback callback that --paste names when the configuration has none: nothing listens there.
-const PASTE_PORT: u16 = 1717;
+/// Where the browser comes back to on this machine: to the app's port, or to where the page is when a host runs.
+fn local(config: &Config, redirect_port: Option<u16>) -> Redirect {
+    match redirect_port {
+        Some(port) => Redirect::Loopback { port },
+        None => Redirect::Page { port: config.web.listen.port() },
+    }
+}
 
 #[derive(Serialize)]
 struct Connected {
@@ -63,7 +68,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let mut connections = Vec::new();
     let mut result = Ok(());
     for connection in &chosen {
-        match authorise(&org, connection, args, &out).await {
+        match authorise(&org, &config, connection, args, &out).await {
             Ok(status) => connections.push(status),
             Err(failure) => {
                 result = Err(failure);
@@ -121,6 +126,7 @@ fn chosen(
 
 async fn authorise(
     org: &Org,
+    config: &Config,
     connection: &ConnectionConfig,
     args: &Args,
     out: &Out,
@@ -129,13 +135,15 @@ async fn authorise(
         return Ok(org.connect(&connection.name).await?);
     };
     let how = if args.paste {
-        let port = redirect_port.unwrap_or(PASTE_PORT);
-        let loopback = || format!("http://127.0.0.1:{port}/callback");
-        Redirect::Paste { callback: args.callback.clone().unwrap_or_else(loopback) }
+        let local = || local(config, *redirect_port).address();
+        Redirect::Paste { callback: args.callback.clone().unwrap_or_else(local) }
     } else {
-        Redirect::Loopback { port: redirect_port.unwrap_or(0) }
+        local(config, *redirect_port)
     };
     let pending = org.begin(&connection.name, how, args.anyway).await?;
+    if let Some(warning) = &pending.warning {
+        tell(&plain(warning))?;
+    }
     // To standard error, so that the result on standard output stays clean.
     tell(&format!("Open this address and approve:\n\n{}\n", pending.url))?;
     if args.paste {

@@ -244,6 +244,9 @@ pub fn told(runs: &[Run], out: &Out) -> Result<Exit, Failure> {
 fn exit(run: &Run) -> Exit {
     match &run.ending {
         Some(Ending::Succeeded | Ending::SucceededWithFailures) => Exit::Done,
+        Some(Ending::Paused { code, .. }) if Exit::of(code) == Exit::NotConnected => {
+            Exit::NotConnected
+        }
         Some(Ending::Paused { .. }) => Exit::Paused,
         Some(Ending::Failed { code, .. }) => Exit::of(code),
         Some(Ending::Interrupted) | None => Exit::Interrupted,
@@ -295,9 +298,11 @@ mod tests {
     fn the_worst_run_decides() {
         let paused =
             Ending::Paused { code: "limit.daily".into(), reason: "x".into(), resumes_at: None };
-        let failed = Ending::Failed { code: "auth.reconnect".into(), message: "x".into() };
-        let endings = [Ending::Succeeded, Ending::SucceededWithFailures, paused, failed];
-        let wanted = [Exit::Done, Exit::Done, Exit::Paused, Exit::NotConnected];
+        let failed = Ending::Failed { code: "field.missing".into(), message: "x".into() };
+        let lost =
+            Ending::Paused { code: "auth.reconnect".into(), reason: "x".into(), resumes_at: None };
+        let endings = [Ending::Succeeded, Ending::SucceededWithFailures, paused, failed, lost];
+        let wanted = [Exit::Done, Exit::Done, Exit::Paused, Exit::Failed, Exit::NotConnected];
         for (ending, wanted) in endings.into_iter().zip(wanted) {
             assert_eq!(exit(&example(1, "Contact", Some(ending))), wanted);
         }

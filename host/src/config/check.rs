@@ -159,10 +159,18 @@ impl Check {
                 "write \"production\", \"sandbox\" or \"https://my-domain.my.salesforce.com\"";
             self.missing("org.login", None, fault("is missing", cure));
         }
-        let login = self.take("org.login", &org.login, |text| values::login(text));
+        let mut allowed_hosts = Vec::new();
+        for host in org.allowed_hosts.iter().flat_map(|at| &at.value) {
+            match values::host(&host.value) {
+                Ok(name) => allowed_hosts.push(name),
+                Err(fault) => self.wrong("org.allowed_hosts", &host.span, fault),
+            }
+        }
+        let login = self.take("org.login", &org.login, |text| values::login(text, &allowed_hosts));
         let version =
             self.take("org.api_version", &org.api_version, |text| values::api_version(text));
-        Some(OrgConfig { login: login?, api_version: version.unwrap_or_else(|| "v62.0".into()) })
+        let api_version = version.unwrap_or_else(|| "v62.0".into());
+        Some(OrgConfig { login: login?, api_version, allowed_hosts })
     }
 
     fn connections(
@@ -233,7 +241,9 @@ impl Check {
             );
         };
         let wants: &[&str] = match kind {
-            GrantKind::Code => &["client_secret", "redirect_port"],
+            GrantKind::Code => {
+                &["client_secret", "redirect_port", "username", "app", "approvals_elsewhere"]
+            }
             GrantKind::Jwt => &["private_key", "username"],
             GrantKind::ClientCredentials => &["client_secret"],
         };
@@ -242,6 +252,8 @@ impl Check {
             ("private_key", written.private_key.as_ref().map(|at| &at.span)),
             ("username", written.username.as_ref().map(|at| &at.span)),
             ("redirect_port", written.redirect_port.as_ref().map(|at| &at.span)),
+            ("app", written.app.as_ref().map(|at| &at.span)),
+            ("approvals_elsewhere", written.approvals_elsewhere.as_ref().map(|at| &at.span)),
         ] {
             if let Some(span) = span
                 && !wants.contains(&name)
@@ -251,7 +263,15 @@ impl Check {
             }
         }
         match kind {
-            GrantKind::Code => Some(Grant::Code { client_secret, redirect_port }),
+            GrantKind::Code => Some(Grant::Code {
+                client_secret,
+                redirect_port,
+                username: self.take(&key("username"), &written.username, |text| not_empty(text)),
+                app: self.take(&key("app"), &written.app, |text| not_empty(text)),
+                approvals_elsewhere: self
+                    .number(&key("approvals_elsewhere"), &written.approvals_elsewhere, 0, 1000)
+                    .unwrap_or(0),
+            }),
             GrantKind::Jwt => {
                 if written.private_key.is_none() {
                     absent(self, "private_key", "write private_key = { file = \"key.pem\" }");
@@ -406,6 +426,11 @@ impl Check {
         }
         found
     }
+}
+
+fn not_empty(text: &str) -> Result<String, Fault> {
+    let text = text.trim();
+    if text.is_empty() { Err(fault("is empty", "leave it out")) } else { Ok(text.to_owned()) }
 }
 
 /// A name that breaks the rule for names.

@@ -73,6 +73,8 @@ pub struct OrgConfig {
     pub login: Url,
     /// The REST API version, for example `v62.0`.
     pub api_version: String,
+    /// Further hosts that may see credentials: `name` or `name:port`, in lower case.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// One authorisation of one integration user.
@@ -93,8 +95,14 @@ pub enum Grant {
     Code {
         /// The consumer secret, for apps that want one.
         client_secret: Option<Secret>,
-        /// The port of the loopback redirect; any free one when none.
+        /// The port of the loopback redirect; that of the web address when none.
         redirect_port: Option<u16>,
+        /// The user who approves; anybody when none.
+        username: Option<String>,
+        /// The connected app's label; recognised when none.
+        app: Option<String>,
+        /// Approvals of this app and user that other programs hold.
+        approvals_elsewhere: u32,
     },
     /// JWT bearer.
     Jwt {
@@ -209,8 +217,10 @@ pub struct SyncConfig {
     pub filter: Option<String>,
     /// When it runs by itself.
     pub schedule: When,
-    /// The connection that it uses.
-    pub connection: ConnectionName,
+    /// The connections that its runs draw from.
+    pub connections: Pool,
+    /// Whether it moves to any other connection when none of these can be used.
+    pub failover: bool,
     /// What maps its records.
     pub plugin: PluginRef,
     /// The plugin's settings as written; see [`SyncConfig::settings`].
@@ -243,6 +253,33 @@ impl SyncConfig {
             settings.insert(name.clone(), Value::String(plain));
         }
         Ok(settings)
+    }
+}
+
+/// Connections of a sync: at least one, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// The first that it names.
+    pub first: ConnectionName,
+    /// The others, in the order of the file.
+    pub others: Vec<ConnectionName>,
+}
+
+impl Pool {
+    /// These connections; none when there is none.
+    pub fn new(names: impl IntoIterator<Item = ConnectionName>) -> Option<Self> {
+        let mut names = names.into_iter();
+        Some(Self { first: names.next()?, others: names.collect() })
+    }
+
+    /// All of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &ConnectionName> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Whether this one is among them.
+    pub fn has(&self, name: &ConnectionName) -> bool {
+        self.iter().any(|one| one == name)
     }
 }
 

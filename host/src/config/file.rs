@@ -75,6 +75,8 @@ pub struct Org {
     pub login: Key<String>,
     /// The REST API version; "v62.0" when left out.
     pub api_version: Key<String>,
+    /// Further hosts that may see credentials, beside Salesforce's own, for example ["proxy.example.com"]. Only over https.
+    pub allowed_hosts: Key<Vec<At<String>>>,
 }
 
 /// One authorisation of one integration user.
@@ -91,10 +93,14 @@ pub struct Connection {
     pub client_secret: Key<SecretRef>,
     /// For "jwt": where the private key (PEM) is: { env = "NAME" } or { file = "path" }.
     pub private_key: Key<SecretRef>,
-    /// For "jwt": the user name of the integration user.
+    /// The user name of the integration user. For "code" it may be left out; with it nobody else can approve by mistake.
     pub username: Key<String>,
-    /// For "code": the loopback port that the connected app's callback URL names; any free one when left out.
+    /// For "code": the port of the connected app's callback URL, http://localhost:PORT/callback; when left out, that URL is http://localhost:4350/connections/callback, with the port of [web].
     pub redirect_port: Key<i64>,
+    /// For "code": the connected app's label, by which its approvals are found in Salesforce's list; recognised when only one can be meant.
+    pub app: Key<String>,
+    /// For "code": approvals of the same app and user that other programs hold, which kilofold cannot see; 0 when left out.
+    pub approvals_elsewhere: Key<i64>,
 }
 
 /// How a connection is authorised.
@@ -184,7 +190,9 @@ pub struct Defaults {
     /// See `time_zone` of a sync.
     pub time_zone: Key<String>,
     /// See `connection` of a sync.
-    pub connection: Key<String>,
+    pub connection: Key<NameList>,
+    /// See `failover` of a sync.
+    pub failover: Key<bool>,
     /// See `plugin` of a sync.
     pub plugin: Key<String>,
     /// See `lag` of a sync.
@@ -220,8 +228,10 @@ pub struct Sync {
     pub cron: Key<String>,
     /// The IANA time zone of `cron`, for example "Europe/Berlin"; "UTC" when left out.
     pub time_zone: Key<String>,
-    /// The connection that it uses; the only one when left out.
-    pub connection: Key<String>,
+    /// The connection that it uses, or a list of them, of which each run takes the healthy one with the least to do; the only one when left out.
+    pub connection: Key<NameList>,
+    /// Whether it moves to another healthy connection when its own must be authorised again; false when left out.
+    pub failover: Key<bool>,
     /// A stock plugin's name, one from the plugins folder, or a path such as "./my.wasm"; "passthrough" when left out.
     pub plugin: Key<String>,
     /// Settings for the plugin. A secret one is { env = "NAME" } or { file = "path" }.
@@ -264,6 +274,15 @@ pub enum NumberOrText {
     Text(String),
 }
 
+/// One name, or several.
+#[derive(Debug, Clone)]
+pub enum NameList {
+    /// One.
+    One(String),
+    /// These.
+    Several(Vec<At<String>>),
+}
+
 /// What `fields` may say.
 #[derive(Debug, Clone)]
 pub enum FieldList {
@@ -273,7 +292,7 @@ pub enum FieldList {
     Word(String),
 }
 
-/// A visitor that is made of the three shapes that the values of this file come in.
+/// A visitor that is made of the shapes that the values of this file come in.
 struct Shape<T>(&'static str, PhantomData<T>);
 
 impl<'de> Visitor<'de> for Shape<SecretRef> {
@@ -331,6 +350,23 @@ impl<'de> Visitor<'de> for Shape<FieldList> {
     }
 }
 
+impl<'de> Visitor<'de> for Shape<NameList> {
+    type Value = NameList;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<NameList, E> {
+        Ok(NameList::One(text.to_owned()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NameList, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = list.next_element()? {
+            names.push(name);
+        }
+        Ok(NameList::Several(names))
+    }
+}
+
 macro_rules! shape {
     ($type:ident, $expecting:literal, $schema:tt) => {
         impl<'de> Deserialize<'de> for $type {
@@ -364,6 +400,13 @@ shape!(NumberOrText, "a number or a text", {
     "description": "A number, or a text with a unit.",
     "type": ["integer", "string"],
     "minimum": 0
+});
+shape!(NameList, "a name or a list of names", {
+    "description": "A name, or a list of names.",
+    "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" }, "minItems": 1, "uniqueItems": true }
+    ]
 });
 shape!(FieldList, "a list of field names, \"plugin\" or \"all\"", {
     "description": "Field API names, or \"plugin\", or \"all\".",

@@ -13,7 +13,7 @@ mod values;
 mod when;
 
 pub use checked::{
-    Allowance, Config, ConnectionConfig, Fields, Grant, OrgConfig, PluginLimits, PluginRef,
+    Allowance, Config, ConnectionConfig, Fields, Grant, OrgConfig, PluginLimits, PluginRef, Pool,
     QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig, WebConfig,
 };
 pub use error::{Error, Invalid, Problem};

@@ -1,6 +1,7 @@
 //! One `[[sync]]`: what it says, with the `[defaults]` behind it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use super::check::{Check, DAY, SECOND, YEAR, name_fault};
 use super::checked::*;
 use super::error::Problem;
-use super::file::{self, At, FieldList, Key, SecretRef};
+use super::file::{self, At, FieldList, Key, NameList, SecretRef};
 use super::values::{self, Fault, fault};
 use super::{Cron, CronError, Secret, When, filter, read};
 use crate::model::{ConnectionName, SyncName};
@@ -39,7 +40,7 @@ impl Sync<'_> {
         let fields = self.fields();
         let filter = self.filter();
         let schedule = self.schedule();
-        let connection = self.connection(connections);
+        let pool = self.connections(connections);
         let plugin = self.plugin(plugins);
         let (plugin_config, plugin_secrets) = self.settings();
         let mut time = |name: &str,
@@ -60,13 +61,15 @@ impl Sync<'_> {
         let priority =
             self.check.number(&format!("{}.priority", self.place), &written.priority, -1000, 1000);
         let keep_raw = written.keep_raw.as_ref().or(defaults.keep_raw.as_ref());
+        let failover = written.failover.as_ref().or(defaults.failover.as_ref());
         Some(SyncConfig {
             name: name?,
             object: object?,
             fields: fields?,
             filter,
             schedule: schedule?,
-            connection: connection?,
+            connections: pool?,
+            failover: failover.is_some_and(|at| at.value),
             plugin: plugin?,
             plugin_config,
             plugin_secrets,
@@ -213,24 +216,37 @@ impl Sync<'_> {
         }
     }
 
-    fn connection(&mut self, known: &[ConnectionConfig]) -> Option<ConnectionName> {
+    fn connections(&mut self, known: &[ConnectionConfig]) -> Option<Pool> {
         let (own, default) = (&self.at.value.connection, &self.defaults.connection);
-        if own.is_some() || default.is_some() {
-            return self.take("connection", own, default, |text| {
-                let found = known.iter().find(|connection| connection.name.as_str() == text);
-                found.map(|connection| connection.name.clone()).ok_or_else(|| {
-                    let names: Vec<&str> = known.iter().map(|one| one.name.as_str()).collect();
-                    let cure = match values::nearest(text, names.iter().copied()) {
-                        Some(name) => format!("did you mean \"{name}\"?"),
-                        None if names.is_empty() => "add a [[connection]] of this name".to_owned(),
-                        None => format!("the connections are \"{}\"", names.join("\", \"")),
-                    };
-                    fault("is not a connection of this file", cure)
-                })
-            });
+        let at = own.as_ref().or(default.as_ref());
+        if let Some(at) = at {
+            let place = if own.is_some() { self.place.as_str() } else { "defaults" };
+            let key = format!("{place}.connection");
+            let one =
+                |text: &str, span: &Range<usize>| At { value: text.to_owned(), span: span.clone() };
+            let names = match &at.value {
+                NameList::One(name) => vec![one(name, &at.span)],
+                NameList::Several(names) => names.clone(),
+            };
+            if names.is_empty() {
+                let cure = "name at least one connection";
+                self.check.wrong(&key, &at.span, fault("names no connection", cure));
+            }
+            let mut pool: Vec<ConnectionName> = Vec::new();
+            for name in &names {
+                match find(known, &name.value) {
+                    Ok(found) if pool.contains(found) => {
+                        let cure = "leave one of them out";
+                        self.check.wrong(&key, &name.span, fault("is there twice", cure));
+                    }
+                    Ok(found) => pool.push(found.clone()),
+                    Err(fault) => self.check.wrong(&key, &name.span, fault),
+                }
+            }
+            return Pool::new(pool);
         }
         if let [only] = known {
-            return Some(only.name.clone());
+            return Pool::new([only.name.clone()]);
         }
         let key = format!("{}.connection", self.place);
         let span = Some(self.at.span.clone());
@@ -241,7 +257,7 @@ impl Sync<'_> {
                 self.check.missing(&key, span, fault("there is no connection", cure));
             }
         } else {
-            let cure = "name one of them: connection = \"...\"";
+            let cure = "name one of them, or several: connection = \"...\" or [\"...\", \"...\"]";
             self.check.missing(&key, span, fault("there are several connections", cure));
         }
         None
@@ -302,6 +318,20 @@ impl Sync<'_> {
         }
         (plain, secrets)
     }
+}
+
+/// The connection of this name.
+fn find<'a>(known: &'a [ConnectionConfig], text: &str) -> Result<&'a ConnectionName, Fault> {
+    let found = known.iter().find(|connection| connection.name.as_str() == text);
+    found.map(|connection| &connection.name).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|one| one.name.as_str()).collect();
+        let cure = match values::nearest(text, names.iter().copied()) {
+            Some(name) => format!("did you mean \"{name}\"?"),
+            None if names.is_empty() => "add a [[connection]] of this name".to_owned(),
+            None => format!("the connections are \"{}\"", names.join("\", \"")),
+        };
+        fault("is not a connection of this file", cure)
+    })
 }
 
 /// The same value in JSON; dates become text. None for numbers that JSON does not have.

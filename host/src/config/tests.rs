@@ -122,6 +122,7 @@ fn everything_may_be_said() {
         [org]
         login = "http://127.0.0.1:9000"
         api_version = "v61.0"
+        allowed_hosts = ["proxy.example.com:8443"]
         [[connection]]
         name = "a"
         grant = "jwt"
@@ -133,6 +134,13 @@ fn everything_may_be_said() {
         grant = "client-credentials"
         client_id = "3MVG9"
         client_secret = { env = "SECRET" }
+        [[connection]]
+        name = "c"
+        client_id = "3MVG9"
+        username = "c@example.com"
+        app = "kilofold"
+        approvals_elsewhere = 2
+        redirect_port = 1717
         [quota]
         allowance = 5000
         reserve = 10
@@ -159,7 +167,8 @@ fn everything_may_be_said() {
         [[sync]]
         name = "late"
         object = "Invoice__c"
-        connection = "b"
+        connection = ["b", "c"]
+        failover = true
         cron = "0 6 * * 1-5"
         time_zone = "UTC"
         plugin = "./my.wasm"
@@ -187,6 +196,19 @@ fn everything_may_be_said() {
     assert_eq!(late.schedule.to_string(), "cron 0 6 * * 1-5 (UTC)");
     assert_eq!((late.page_size, late.priority, late.enabled), (200, 5, false));
     assert_eq!(hand.schedule, When::Manual);
+    let names =
+        |sync: &SyncConfig| sync.connections.iter().map(|one| one.to_string()).collect::<Vec<_>>();
+    assert_eq!((names(contact), contact.failover), (vec!["a".to_owned()], false));
+    assert_eq!((names(late), late.failover), (vec!["b".to_owned(), "c".to_owned()], true));
+    let Grant::Code { username, app, approvals_elsewhere, redirect_port, .. } =
+        &config.connections[2].grant
+    else {
+        panic!("code")
+    };
+    assert_eq!(username.as_deref(), Some("c@example.com"));
+    assert_eq!((app.as_deref(), *approvals_elsewhere), (Some("kilofold"), 2));
+    assert_eq!(*redirect_port, Some(1717));
+    assert_eq!(config.org.allowed_hosts, ["proxy.example.com:8443"]);
     assert_eq!(config.sync(&hand.name), Some(hand));
 }
 

@@ -120,8 +120,22 @@ pub fn number(value: i64, least: i64, most: i64) -> Result<i64, Fault> {
     Err(fault("is out of range", format!("write a number from {least} to {most}")))
 }
 
-/// Where users log in. Credentials go there, so it must be Salesforce or this machine.
-pub fn login(text: &str) -> Result<Url, Fault> {
+/// A host that the user allows by name: `proxy.example.com` or `proxy.example.com:8443`, in lower case.
+pub fn host(text: &str) -> Result<String, Fault> {
+    let cure =
+        "write a host name, with its port when it is not 443, for example \"proxy.example.com\"";
+    let text = text.trim();
+    if text.contains("://") || text.contains(['/', '?', '#', '@', '*', ' ']) {
+        return Err(fault("is more than a host and a port", cure));
+    }
+    let url = Url::parse(&format!("https://{text}")).map_err(|_| fault("is not a host", cure))?;
+    let name = url.host_str().filter(|name| name.contains('.') || name.contains(':'));
+    let name = name.ok_or_else(|| fault("is not the whole name of a host", cure))?;
+    Ok(url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}")))
+}
+
+/// Where users log in. Credentials go there, so it must be Salesforce, this machine, or a host that the user allows.
+pub fn login(text: &str, allowed: &[String]) -> Result<Url, Fault> {
     let cure = "write \"production\", \"sandbox\" or \"https://my-domain.my.salesforce.com\"";
     let address = match text {
         "production" => "https://login.salesforce.com",
@@ -153,7 +167,13 @@ pub fn login(text: &str) -> Result<Url, Fault> {
         ("http", Some(_)) => return Err(fault("is not encrypted", "write https:// for http://")),
         _ => false,
     };
-    if salesforce { Ok(url) } else { Err(fault("is not a Salesforce host", cure)) }
+    let name = url.host_str().unwrap_or_default();
+    let name = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+    if salesforce || (url.scheme() == "https" && allowed.contains(&name)) {
+        return Ok(url);
+    }
+    let cure = format!("{cure}; or allow it by name: allowed_hosts = [\"{name}\"]");
+    Err(fault("is not a Salesforce host", cure))
 }
 
 /// Whether logins of every org meet at this host.
@@ -272,7 +292,7 @@ mod tests {
             "http://127.0.0.1:8080",
             "http://[::1]:1/",
         ] {
-            assert!(login(good).is_ok(), "{good}");
+            assert!(login(good, &[]).is_ok(), "{good}");
         }
         for bad in [
             "http://acme.my.salesforce.com",
@@ -285,7 +305,37 @@ mod tests {
             "ftp://localhost",
             "acme",
         ] {
-            assert!(login(bad).is_err(), "{bad}");
+            assert!(login(bad, &[]).is_err(), "{bad}");
+        }
+        let allowed = ["proxy.example.com", "10.0.0.1:8443"].map(str::to_owned);
+        for good in
+            ["https://proxy.example.com", "https://PROXY.example.com/", "https://10.0.0.1:8443"]
+        {
+            assert!(login(good, &allowed).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://proxy.example.com",
+            "https://proxy.example.com:8443",
+            "https://x.proxy.example.com",
+        ] {
+            assert!(login(bad, &allowed).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_allowed_hosts() {
+        for (text, read) in [
+            ("Proxy.Example.com", "proxy.example.com"),
+            ("proxy.example.com:443", "proxy.example.com"),
+            ("proxy.example.com:8443", "proxy.example.com:8443"),
+            ("[2001:db8::1]:8443", "[2001:db8::1]:8443"),
+        ] {
+            assert_eq!(host(text).as_deref(), Ok(read));
+        }
+        for wrong in
+            ["", "com", "https://x.example.com", "x.example.com/path", "*.example.com", "a@b.c"]
+        {
+            assert!(host(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -309,7 +359,8 @@ mod tests {
             drop(duration(&text, Duration::ZERO, Duration::MAX));
             drop(size(&NumberOrText::Text(text.clone()), 0));
             drop(allowance(&NumberOrText::Text(text.clone())));
-            drop(login(&text));
+            drop(login(&text, &[]));
+            drop(host(&text));
             drop(field_path(&text));
             let near = nearest(&text, ["every", "where"].into_iter());
             proptest::prop_assert!(near.is_none_or(|near| ["every", "where"].contains(&near)));

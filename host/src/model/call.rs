@@ -23,6 +23,8 @@ pub enum Purpose {
     Limits,
     /// A cheap question whether calls are possible again.
     Probe,
+    /// Salesforce's list of tokens, to count approvals.
+    Census,
     /// A token, revocation or user-info request (Salesforce does not count it).
     Token,
     /// The list of versions, asked for the org's clock (Salesforce does not count it).
@@ -44,6 +46,7 @@ impl Purpose {
             Self::Describe => "describe",
             Self::Limits => "limits",
             Self::Probe => "probe",
+            Self::Census => "census",
             Self::Token => "token",
             Self::Versions => "versions",
         }

@@ -1,26 +1,18 @@
-//! The tokens of one connection, and who may use and renew them.
+//! One connection as everybody sees it: its health, and the session to ask with.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use url::Url;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::auth::Granted;
-use super::org::Shared;
-use super::{ConnectionSettings, Error, Grant, host};
-use crate::model::{Caller, ConnectionName, Stamp};
-
-/// Keeps sealed texts by name. Functions may block.
-pub trait Vault: Send + Sync {
-    /// What was last saved under this name.
-    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String>;
-    /// Saves; durable when it returns.
-    fn save(&self, name: &str, sealed: &[u8]) -> Result<(), String>;
-}
+use super::approvals::Who;
+use super::keep::Kept;
+use super::{ConnectionSettings, Error, Grant};
+use crate::model::{ConnectionName, Stamp};
 
 /// How a connection stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,11 +22,43 @@ pub enum ConnectionState {
     NotConnected,
     /// It was good when it was last used.
     Healthy,
-    /// Salesforce no longer accepts it.
+    /// Salesforce no longer accepts it: a person must authorise it again.
     ReconnectNeeded {
         /// Salesforce's words.
         why: String,
+        /// What probably led to that.
+        cause: Option<String>,
     },
+    /// Salesforce refuses it as it is set up: the app, its secret or key, or the user's rights.
+    Refused {
+        /// Salesforce's words.
+        why: String,
+        /// When it is tried again.
+        again: Stamp,
+    },
+}
+
+impl ConnectionState {
+    /// The state in one word, as events and the API have it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotConnected => "not-connected",
+            Self::Healthy => "healthy",
+            Self::ReconnectNeeded { .. } => "reconnect-needed",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// Why it is not healthy, with the probable cause.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::NotConnected | Self::Healthy => None,
+            Self::ReconnectNeeded { why, cause: None } | Self::Refused { why, .. } => {
+                Some(why.clone())
+            }
+            Self::ReconnectNeeded { why, cause: Some(cause) } => Some(format!("{why}. {cause}")),
+        }
+    }
 }
 
 /// A connection as tables show it.
@@ -46,6 +70,8 @@ pub struct ConnectionStatus {
     pub grant: &'static str,
     /// The user's name, when known.
     pub user: Option<String>,
+    /// The user's id, when known.
+    pub user_id: Option<String>,
     /// The org's id, when known.
     pub org_id: Option<String>,
     /// Where the org's API is.
@@ -55,22 +81,14 @@ pub struct ConnectionStatus {
     pub state: ConnectionState,
     /// When it was last authorised by a person or first minted.
     pub authorised: Option<Stamp>,
+    /// When its last token came.
+    pub renewed: Option<Stamp>,
     /// When it was last used, since the start.
     pub last_used: Option<Stamp>,
-}
-
-/// What rests in the vault.
-#[derive(Default, Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub(super) struct Kept {
-    pub access_token: String,
-    pub refresh_token: Option<String>,
-    pub instance: String,
-    pub org_id: Option<String>,
-    pub user_id: Option<String>,
-    pub user: Option<String>,
-    pub authorised: i64,
-    /// Why it must be authorised again.
-    pub dead: Option<String>,
+    /// When it was last found good without being used, since the start.
+    pub verified: Option<Stamp>,
+    /// Runs that use it now.
+    pub runs: usize,
 }
 
 /// The right to ask the org's API, as long as Salesforce likes it.
@@ -93,59 +111,61 @@ impl fmt::Debug for Session {
 pub(super) struct Connection {
     pub settings: ConnectionSettings,
     /// Held while tokens are renewed, so that only one does.
-    held: tokio::sync::Mutex<Held>,
+    pub held: tokio::sync::Mutex<Held>,
     /// Renewals that ended, well or not.
-    renewals: AtomicU64,
+    pub renewals: AtomicU64,
+    /// Runs that use it now.
+    pub runs: AtomicUsize,
+    /// Refusals in a row that a person must mend.
+    refusals: AtomicU32,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
-struct Held {
-    kept: Option<Kept>,
-    failed: Option<Error>,
+pub(super) struct Held {
+    pub kept: Option<Kept>,
+    pub failed: Option<Error>,
+    /// A refresh was sent whose answer never came.
+    pub unanswered: bool,
 }
 
 struct Seen {
     session: Option<Session>,
     status: ConnectionStatus,
+    /// What is answered until the time in the state.
+    refused: Option<Error>,
+}
+
+/// How long a connection that Salesforce refuses is left alone after so many refusals in a row: a minute at first, an
+/// hour at most.
+pub(super) fn leave_alone(refusals: u32) -> Duration {
+    Duration::from_secs((60 << refusals.saturating_sub(1).min(6)).min(3600))
 }
 
 impl Connection {
-    pub(super) fn load(settings: ConnectionSettings, shared: &Shared) -> Result<Self, Error> {
-        let vault = |why| Error::Vault { connection: settings.name.clone(), why };
-        let place = place(&settings.name);
-        let sealed = shared.vault.load(&place).map_err(vault)?.filter(|sealed| !sealed.is_empty());
-        let kept: Option<Kept> = match sealed {
-            None => None,
-            Some(sealed) => {
-                let key = |why| Error::Key { place: place.clone(), why };
-                let plain = shared.key.open(&place, &sealed).map_err(key)?;
-                Some(serde_json::from_slice(&plain).map_err(|error| vault(error.to_string()))?)
-            }
-        };
+    pub(super) fn new(settings: ConnectionSettings) -> Self {
         let status = ConnectionStatus {
             name: settings.name.clone(),
             grant: settings.grant.as_str(),
             user: None,
+            user_id: None,
             org_id: None,
             instance: None,
             state: ConnectionState::NotConnected,
             authorised: None,
+            renewed: None,
             last_used: None,
+            verified: None,
+            runs: 0,
         };
-        let connection = Self {
+        Self {
             settings,
             held: tokio::sync::Mutex::default(),
             renewals: AtomicU64::new(0),
-            seen: Mutex::new(Seen { session: None, status }),
-        };
-        if let Some(kept) = kept {
-            // A login host that was changed since makes the old instance untrusted.
-            let instance = host::instance(&kept.instance, &shared.login).ok();
-            connection.publish(&kept, instance);
-            connection.held.try_lock().map(|mut held| held.kept = Some(kept)).unwrap_or_default();
+            runs: AtomicUsize::new(0),
+            refusals: AtomicU32::new(0),
+            seen: Mutex::new(Seen { session: None, status, refused: None }),
         }
-        Ok(connection)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -153,18 +173,12 @@ impl Connection {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes tokens usable for everybody; only after they were saved.
-    fn publish(&self, kept: &Kept, instance: Option<Url>) {
+    /// Makes tokens usable for everybody; only after they were saved. True when the health changed by that.
+    pub(super) fn publish(&self, kept: &Kept, instance: Option<Url>) -> bool {
+        self.refusals.store(0, Ordering::SeqCst);
         let mut seen = self.seen();
-        let status = &mut seen.status;
-        status.user.clone_from(&kept.user);
-        status.org_id.clone_from(&kept.org_id);
-        status.instance = instance.as_ref().map(ToString::to_string);
-        status.authorised = (kept.authorised > 0).then_some(Stamp(kept.authorised));
-        status.state = match &kept.dead {
-            Some(why) => ConnectionState::ReconnectNeeded { why: why.clone() },
-            None => ConnectionState::Healthy,
-        };
+        let stamp = |at: i64| (at > 0).then_some(Stamp(at));
+        seen.refused = None;
         let (generation, epoch, same) = match &seen.session {
             None => (0, 0, false),
             Some(old) => {
@@ -172,6 +186,21 @@ impl Connection {
                 (old.generation, old.epoch, same)
             }
         };
+        let status = &mut seen.status;
+        status.user.clone_from(&kept.user);
+        status.user_id.clone_from(&kept.user_id);
+        status.org_id.clone_from(&kept.org_id);
+        status.instance = instance.as_ref().map(ToString::to_string);
+        status.authorised = stamp(kept.authorised);
+        status.renewed = stamp(kept.renewed);
+        let state = match &kept.dead {
+            Some(why) => {
+                ConnectionState::ReconnectNeeded { why: why.clone(), cause: kept.cause.clone() }
+            }
+            None => ConnectionState::Healthy,
+        };
+        let changed = state.as_str() != status.state.as_str();
+        status.state = state;
         seen.session = match (instance, kept.dead.is_none() && !kept.access_token.is_empty()) {
             (Some(instance), true) => Some(Session {
                 bearer: Arc::new(kept.access_token.clone().into()),
@@ -181,254 +210,146 @@ impl Connection {
             }),
             _ => None,
         };
+        changed
+    }
+
+    /// Leaves the connection alone for a while: as it is set up, Salesforce refuses it. True when that is news.
+    pub(super) fn refuse(&self, error: &Error, why: String, now: Stamp) -> bool {
+        let refusals = self.refusals.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut seen = self.seen();
+        let news = !matches!(seen.status.state, ConnectionState::Refused { .. });
+        seen.status.state =
+            ConnectionState::Refused { why, again: now.plus(leave_alone(refusals)) };
+        seen.refused = Some(error.clone());
+        news
+    }
+
+    /// Forgets everything but who it was.
+    pub(super) fn clear(&self) -> bool {
+        let mut seen = self.seen();
+        (seen.session, seen.refused) = (None, None);
+        let changed = seen.status.state != ConnectionState::NotConnected;
+        seen.status.state = ConnectionState::NotConnected;
+        changed
+    }
+
+    /// Lets the next session be asked for anew, whatever was refused.
+    pub(super) fn forgive(&self) {
+        self.refusals.store(0, Ordering::SeqCst);
+        let mut seen = self.seen();
+        seen.refused = None;
+        if !matches!(seen.status.state, ConnectionState::Healthy) {
+            seen.status.state = ConnectionState::NotConnected;
+        }
+    }
+
+    /// A request with it was answered well. True when that is news.
+    pub(super) fn worked(&self) -> bool {
+        let mut seen = self.seen();
+        let news =
+            seen.session.is_some() && matches!(seen.status.state, ConnectionState::Refused { .. });
+        if news {
+            self.refusals.store(0, Ordering::SeqCst);
+            seen.refused = None;
+            seen.status.state = ConnectionState::Healthy;
+        }
+        news
     }
 
     pub(super) fn status(&self) -> ConnectionStatus {
-        self.seen().status.clone()
+        let runs = self.runs.load(Ordering::SeqCst);
+        ConnectionStatus { runs, ..self.seen().status.clone() }
     }
 
     pub(super) fn used(&self, at: Stamp) {
         self.seen().status.last_used = Some(at);
     }
 
+    pub(super) fn verified(&self, at: Stamp) {
+        self.seen().status.verified = Some(at);
+    }
+
     pub(super) fn set_user(&self, user: &str) {
         self.seen().status.user = Some(user.to_owned());
     }
 
-    /// The tokens that are good as far as we know.
-    pub(super) fn session(&self) -> Result<Option<Session>, Error> {
+    /// Who authorises it: as configured, else who did last.
+    pub(super) fn who(&self) -> Who {
         let seen = self.seen();
-        if let ConnectionState::ReconnectNeeded { why } = &seen.status.state {
-            return Err(self.reconnect(why.clone()));
+        let (id, name) = (seen.status.user_id.clone(), seen.status.user.clone());
+        match &self.settings.grant {
+            Grant::Code { user: Some(user), .. } => {
+                let id = id.filter(|_| name.is_some_and(|name| name.eq_ignore_ascii_case(user)));
+                Who { id, name: Some(user.clone()) }
+            }
+            _ => Who { id, name },
         }
-        Ok(seen.session.clone())
     }
 
-    fn reconnect(&self, why: String) -> Error {
-        Error::Reconnect { connection: self.settings.name.clone(), why }
+    /// Whether a run may begin with it.
+    pub(super) fn usable(&self, now: Stamp) -> bool {
+        match self.seen().status.state {
+            ConnectionState::Healthy => true,
+            ConnectionState::NotConnected => !matches!(self.settings.grant, Grant::Code { .. }),
+            ConnectionState::ReconnectNeeded { .. } => false,
+            ConnectionState::Refused { again, .. } => now >= again,
+        }
+    }
+
+    /// The tokens that are good as far as we know; an error while the connection must not be asked with.
+    pub(super) fn session(&self, now: Stamp) -> Result<Option<Session>, Error> {
+        let seen = self.seen();
+        match (&seen.status.state, &seen.refused) {
+            (ConnectionState::ReconnectNeeded { why, cause }, _) => Err(Error::Reconnect {
+                connection: self.settings.name.clone(),
+                why: why.clone(),
+                cause: cause.clone(),
+            }),
+            (ConnectionState::Refused { again, .. }, Some(error)) if now < *again => {
+                Err(error.clone())
+            }
+            _ => Ok(seen.session.clone()),
+        }
     }
 }
 
-/// Where a connection's tokens lie in the vault.
-fn place(name: &ConnectionName) -> String {
-    format!("connection/{name}")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Shared {
-    /// A session for this caller, got from Salesforce when there is none yet.
-    pub(super) async fn session(self: &Arc<Self>, who: &Caller) -> Result<Session, Error> {
-        let connection = self.connection(&who.connection)?;
-        match connection.session()? {
-            Some(session) => Ok(session),
-            None => self.renew(who, None).await,
-        }
-    }
-
-    /// A session newer than the one of generation `stale`. Of many callers one asks Salesforce, the others get its
-    /// result, good or bad. It runs on when the caller goes away: a rotated token must be saved.
-    pub(super) async fn renew(
-        self: &Arc<Self>,
-        who: &Caller,
-        stale: Option<u64>,
-    ) -> Result<Session, Error> {
-        let (shared, who) = (self.clone(), who.clone());
-        let connection = self.connection(&who.connection)?.clone();
-        let asked = connection.renewals.load(Ordering::SeqCst);
-        let name = who.connection.clone();
-        let renewal = async move {
-            let mut held = connection.held.lock().await;
-            if let Some(session) = connection.session()?
-                && stale != Some(session.generation)
-            {
-                return Ok(session);
-            }
-            if let Some(error) = &held.failed
-                && connection.renewals.load(Ordering::SeqCst) != asked
-            {
-                return Err(error.clone());
-            }
-            let result = shared.renew_alone(&who, &connection, &mut held).await;
-            held.failed = result.as_ref().err().cloned();
-            connection.renewals.fetch_add(1, Ordering::SeqCst);
-            result
+    #[test]
+    fn a_refused_connection_is_left_alone_for_longer_each_time() {
+        let seconds = |n| leave_alone(n).as_secs();
+        assert_eq!(
+            [1, 2, 3, 6, 7, 8, u32::MAX].map(seconds),
+            [60, 120, 240, 1920, 3600, 3600, 3600]
+        );
+        let name = ConnectionName::new("main").unwrap();
+        let grant = Grant::ClientCredentials { secret: "s".into() };
+        let connection = Connection::new(ConnectionSettings {
+            name: name.clone(),
+            client_id: "x".to_owned(),
+            grant,
+        });
+        let error = Error::Denied {
+            connection: name,
+            error: "invalid_client".to_owned(),
+            description: "invalid client credentials".to_owned(),
         };
-        match tokio::spawn(renewal).await {
-            Ok(result) => result,
-            Err(error) => Err(Error::Vault { connection: name, why: error.to_string() }),
-        }
-    }
-
-    async fn renew_alone(
-        self: &Arc<Self>,
-        who: &Caller,
-        connection: &Connection,
-        held: &mut Held,
-    ) -> Result<Session, Error> {
-        let settings = &connection.settings;
-        let granted = match &settings.grant {
-            Grant::Code { secret } => {
-                let kept = held.kept.as_ref();
-                let refresh = kept.and_then(|kept| kept.refresh_token.clone()).map(Zeroizing::new);
-                let refresh = refresh.ok_or_else(|| Error::NotConnected(settings.name.clone()))?;
-                self.refresh(who, settings, secret.as_ref(), &refresh).await
-            }
-            Grant::ClientCredentials { secret } => self.mint(who, settings, secret).await,
-            Grant::Jwt { user, key, audience } => {
-                self.sign(who, settings, user, key, audience.as_deref()).await
-            }
-        };
-        match granted {
-            Ok(granted) => self.accept(connection, held, granted).await,
-            Err(Error::Reconnect { connection: name, why }) => {
-                let mut kept = held.kept.clone().unwrap_or_default();
-                kept.dead = Some(why.clone());
-                // Salesforce no longer takes them.
-                kept.access_token.zeroize();
-                kept.refresh_token.zeroize();
-                // Shown at once and never asked with again, even if this cannot be saved.
-                connection.publish(&kept, None);
-                let saved = self.save(connection, &kept).await;
-                held.kept = Some(kept);
-                if let Err(error) = saved {
-                    tracing::warn!(connection = %name, %error, "the lost authorisation could not be noted");
-                }
-                Err(Error::Reconnect { connection: name, why })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes over what Salesforce granted: first onto the disk, then into use.
-    async fn accept(
-        &self,
-        connection: &Connection,
-        held: &mut Held,
-        granted: Granted,
-    ) -> Result<Session, Error> {
-        let old = held.kept.take().unwrap_or_default();
-        let name = &connection.settings.name;
-        let same_user = granted.user_id.is_none() || granted.user_id == old.user_id;
-        let kept = Kept {
-            access_token: granted.access_token.to_string(),
-            refresh_token: granted
-                .refresh_token
-                .map(|token| token.to_string())
-                .or_else(|| old.refresh_token.clone()),
-            instance: granted.instance.as_deref().unwrap_or(&old.instance).to_owned(),
-            org_id: granted.org_id.or_else(|| old.org_id.clone()),
-            user_id: granted.user_id.or_else(|| old.user_id.clone()),
-            user: old.user.clone().filter(|_| same_user),
-            authorised: if old.authorised > 0 && !granted.consented {
-                old.authorised
-            } else {
-                self.gate.now().0
-            },
-            dead: None,
-        };
-        let instance = match host::instance(&kept.instance, &self.login) {
-            Ok(instance) => instance,
-            Err(error) => {
-                held.kept = Some(old);
-                return Err(error);
-            }
-        };
-        if let Err(error) = self.save(connection, &kept).await {
-            // The old refresh token may be spent; the new one is kept in memory so that the next try can save it.
-            held.kept = Some(kept);
-            return Err(error);
-        }
-        connection.publish(&kept, Some(instance));
-        held.kept = Some(kept);
-        connection.session()?.ok_or_else(|| Error::NotConnected(name.clone()))
-    }
-
-    async fn save(&self, connection: &Connection, kept: &Kept) -> Result<(), Error> {
-        let name = connection.settings.name.clone();
-        let bad = |why| Error::Vault { connection: name.clone(), why };
-        let plain = serde_json::to_vec(kept).map(Zeroizing::new).map_err(|e| bad(e.to_string()))?;
-        let place = place(&name);
-        let sealed = self.key.seal(&place, &plain).map_err(bad)?;
-        self.put(&name, place, sealed).await
-    }
-
-    async fn put(&self, name: &ConnectionName, place: String, bytes: Vec<u8>) -> Result<(), Error> {
-        let vault = self.vault.clone();
-        let saved = tokio::task::spawn_blocking(move || vault.save(&place, &bytes)).await;
-        saved
-            .map_err(|error| error.to_string())
-            .and_then(|saved| saved)
-            .map_err(|why| Error::Vault { connection: name.clone(), why })
-    }
-
-    /// Takes over a new consent of a user; gives the refresh token that it replaces.
-    pub(super) async fn adopt(
-        self: &Arc<Self>,
-        connection: &Arc<Connection>,
-        granted: Granted,
-    ) -> Result<Option<Zeroizing<String>>, Error> {
-        let (shared, connection) = (self.clone(), connection.clone());
-        let name = connection.settings.name.clone();
-        // Runs on when the caller goes away, like a renewal.
-        let adoption = async move {
-            let mut held = connection.held.lock().await;
-            let old = held.kept.as_ref().and_then(|kept| kept.refresh_token.clone());
-            let new = granted.refresh_token.as_ref().map(|token| token.to_string());
-            shared.accept(&connection, &mut held, granted).await?;
-            held.failed = None;
-            Ok(old.filter(|old| new.as_ref() != Some(old)).map(Zeroizing::new))
-        };
-        match tokio::spawn(adoption).await {
-            Ok(result) => result,
-            Err(error) => Err(Error::Vault { connection: name, why: error.to_string() }),
-        }
-    }
-
-    /// The refresh token that a connection holds.
-    pub(super) async fn refresh_token(&self, connection: &Connection) -> Option<Zeroizing<String>> {
-        let held = connection.held.lock().await;
-        held.kept.as_ref()?.refresh_token.clone().map(Zeroizing::new)
-    }
-
-    /// Keeps the user's name beside the tokens.
-    pub(super) async fn keep_user(&self, connection: &Connection, user: &str) -> Result<(), Error> {
-        let mut held = connection.held.lock().await;
-        if let Some(kept) = &mut held.kept {
-            kept.user = Some(user.to_owned());
-            let kept = kept.clone();
-            self.save(connection, &kept).await?;
-        }
-        connection.set_user(user);
-        Ok(())
-    }
-
-    /// Forgets the tokens; gives the one whose revocation ends the authorisation.
-    pub(super) async fn forget(
-        &self,
-        connection: &Connection,
-    ) -> Result<Option<Zeroizing<String>>, Error> {
-        let mut held = connection.held.lock().await;
-        let name = &connection.settings.name;
-        self.put(name, place(name), Vec::new()).await?;
-        let old = held.kept.take();
-        let mut seen = connection.seen();
-        seen.session = None;
-        seen.status.state = ConnectionState::NotConnected;
-        Ok(old.and_then(|kept| {
-            let access = Some(kept.access_token.clone()).filter(|token| !token.is_empty());
-            kept.refresh_token.clone().or(access).map(Zeroizing::new)
-        }))
-    }
-
-    /// Clears what is remembered of an earlier refusal, so that the next session is asked for anew.
-    pub(super) async fn forgive(&self, connection: &Connection) {
-        let mut held = connection.held.lock().await;
-        held.failed = None;
-        if let Some(kept) = &mut held.kept {
-            kept.dead = None;
-        }
-        let mut seen = connection.seen();
-        if matches!(seen.status.state, ConnectionState::ReconnectNeeded { .. }) {
-            seen.status.state = ConnectionState::NotConnected;
-        }
+        let now = Stamp(1_000_000);
+        assert!(connection.usable(now));
+        assert!(connection.refuse(&error, "no".to_owned(), now));
+        assert_eq!(
+            connection.session(now.plus(Duration::from_secs(59))).err(),
+            Some(error.clone())
+        );
+        let again = now.plus(Duration::from_secs(60));
+        assert!(connection.usable(again) && connection.session(again).is_ok());
+        assert!(!connection.refuse(&error, "no".to_owned(), again));
+        assert!(!connection.usable(again.plus(Duration::from_secs(119))));
+        assert!(connection.publish(&Kept::default(), None));
+        assert_eq!(connection.status().state, ConnectionState::Healthy);
+        assert!(connection.refuse(&error, "no".to_owned(), again));
+        assert!(connection.usable(again.plus(Duration::from_secs(60))));
     }
 }

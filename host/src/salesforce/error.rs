@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Home;
 use crate::model::{ConnectionName, ScanError};
 use crate::quota::{LimitKind, Refused};
 
@@ -15,12 +16,17 @@ pub enum Error {
     #[error("the connection '{0}' has not been authorised")]
     NotConnected(ConnectionName),
     /// Salesforce no longer accepts the connection's authorisation.
-    #[error("the connection '{connection}' must be authorised again: {why}")]
+    #[error(
+        "the connection '{connection}' must be authorised again: Salesforce says '{why}'{}",
+        after(". ", cause)
+    )]
     Reconnect {
         /// The connection.
         connection: ConnectionName,
         /// Salesforce's words.
         why: String,
+        /// What probably led to that, in a sentence.
+        cause: Option<String>,
     },
     /// Salesforce refuses to authorise, for a reason that must be mended in the org or the configuration.
     #[error(
@@ -50,15 +56,51 @@ pub enum Error {
         /// Why.
         why: String,
     },
-    /// A sixth approval would silently revoke another one.
+    /// An answer to a consent that nobody waits for.
     #[error(
-        "the connection '{connection}' would be approval number {number} of this app; Salesforce keeps five and revokes the oldest without a word"
+        "the answer belongs to no consent that is waited for: it was answered before, is too old, or kilofold was started anew since"
+    )]
+    Stray,
+    /// A sixth approval would silently end another one.
+    #[error(
+        "the connection '{connection}' would be approval number {number} of this app{}; {why}",
+        after(" by ", user)
     )]
     TooManyApprovals {
         /// The connection.
         connection: ConnectionName,
         /// Which approval it would be.
         number: usize,
+        /// Who approves, when that is known.
+        user: Option<String>,
+        /// What is counted, and what would probably be lost.
+        why: String,
+    },
+    /// The org that a user consented for is not the one whose records the store holds.
+    #[error(
+        "the connection '{connection}' was not taken over: {user} is a user of the org {org}, and this store holds the org {home}"
+    )]
+    OtherOrg {
+        /// The connection.
+        connection: ConnectionName,
+        /// The org that it reaches.
+        org: String,
+        /// Its user.
+        user: String,
+        /// The org of the store, and how it was reached.
+        home: Box<Home>,
+    },
+    /// Another user consented than the one that the configuration names.
+    #[error(
+        "the connection '{connection}' was not taken over: {user} approved, and the configuration names {wanted}"
+    )]
+    OtherUser {
+        /// The connection.
+        connection: ConnectionName,
+        /// Who approved.
+        user: String,
+        /// Who should have.
+        wanted: String,
     },
     /// A host that is none of Salesforce's.
     #[error("'{host}' is not used as a Salesforce host: {why}")]
@@ -89,6 +131,12 @@ pub enum Error {
     Vault {
         /// The connection.
         connection: ConnectionName,
+        /// Why not.
+        why: String,
+    },
+    /// The list of approvals cannot be read or written.
+    #[error("the list of approvals cannot be kept: {why}")]
+    Book {
         /// Why not.
         why: String,
     },
@@ -210,8 +258,11 @@ impl Error {
             Self::Reconnect { .. } => "auth.reconnect",
             Self::Denied { .. } => "auth.denied",
             Self::NotForApi { .. } => "auth.not-for-api",
-            Self::Consent { .. } => "auth.consent",
+            Self::Consent { .. } | Self::Stray => "auth.consent",
             Self::TooManyApprovals { .. } => "auth.approvals",
+            Self::OtherOrg { .. } => "auth.other-org",
+            Self::OtherUser { .. } => "auth.other-user",
+            Self::Book { .. } => "auth.book",
             Self::Host { .. } => "auth.host",
             Self::Setting { .. } => "org.setting",
             Self::Key { .. } => "auth.key",
@@ -241,87 +292,20 @@ impl Error {
         }
     }
 
-    /// What it means and what to do about it, in sentences for a person.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::UnknownConnection(_) => {
-                "The configuration names its connections under [org]. Correct the name, or add the connection."
-            }
-            Self::NotConnected(_) => "Nothing was asked of Salesforce yet. Run `kilofold connect`.",
-            Self::Reconnect { .. } => {
-                "The authorisation was revoked, has expired, or was pushed out by a sixth approval of the same app and \
-                 user. Nothing more is asked with it. Run `kilofold connect` to authorise it anew; syncs go on where \
-                 they stopped."
-            }
-            Self::Denied { .. } => {
-                "The app or its user is set up in another way than the connection needs. Compare the client id, the \
-                 secret or key, and the app's policies (permitted users, IP ranges, enabled flows) in Salesforce's \
-                 setup."
-            }
-            Self::NotForApi { .. } => {
-                "The user or the app has no right to the REST API. Give the user 'API Enabled' and the app the scope \
-                 'api', then run `kilofold connect`."
-            }
-            Self::Consent { .. } => "Nothing was changed. Run `kilofold connect` again.",
-            Self::TooManyApprovals { .. } => {
-                "Revoke an approval in Salesforce (Connected Apps OAuth Usage), or remove a connection here, or ask for \
-                 it expressly."
-            }
-            Self::Host { .. } => {
-                "Credentials are only ever sent to Salesforce, or to this machine for the simulator. Correct the login \
-                 host."
-            }
-            Self::Setting { .. } => "Correct it in the configuration.",
-            Self::Key { .. } => {
-                "Tokens cannot be read without the key that they were sealed with. Put the key back, or delete the \
-                 connection and authorise it anew."
-            }
-            Self::Vault { .. } => {
-                "Without a safe place for the tokens nothing is asked of Salesforce. Look at the store and at the disk."
-            }
-            Self::NoPermit(_) => {
-                "The limits of the configuration ([quota]) or of Salesforce leave no call. It goes on by itself."
-            }
-            Self::Limit { kind: LimitKind::Daily, .. } => {
-                "The org has spent its API calls of 24 hours, ours or those of other applications. It goes on by \
-                 itself when calls come free."
-            }
-            Self::Limit { .. } => {
-                "Too many requests are running in the org at this moment. It goes on by itself; fewer at a time help."
-            }
-            Self::Locator { .. } => {
-                "Nothing is lost: the query is made again from the last committed record."
-            }
-            Self::InvalidField { .. } => {
-                "The field does not exist, or the connection's user may not see it. Correct its name or give the \
-                 permission."
-            }
-            Self::InvalidObject { .. } => {
-                "The object does not exist, cannot be queried, or the connection's user may not see it. Correct its \
-                 name or give the permission."
-            }
-            Self::BadQuery { .. } => "Nothing was sent. Correct the sync's fields or filter.",
-            Self::QueryTooLong { .. } => {
-                "Nothing was sent. Select fewer fields, or shorten the filter."
-            }
-            Self::QueryTimeout { .. } => {
-                "The filter makes Salesforce read too much. Filter by an indexed field, or leave the filter out."
-            }
-            Self::Refused { .. } => {
-                "Salesforce's own words tell the reason. Rights of the connection's user are the most frequent one."
-            }
-            Self::Unreachable { .. } => {
-                "The network, or Salesforce itself, has a fault at the moment (status.salesforce.com). It is tried \
-                 again at the next run."
-            }
-            Self::TooLarge { .. } => {
-                "A record or a page is larger than the configuration allows. Lower the page size or raise the cap."
-            }
-            Self::Answer { .. } | Self::Records { .. } => {
-                "The answer does not look like Salesforce's. A proxy may be in between; else please report this."
-            }
-        }
+    /// Whether it is about the authorisation, so that nothing can be asked before a person has acted.
+    pub fn waits_for_consent(&self) -> bool {
+        matches!(self, Self::Reconnect { .. } | Self::NotConnected(_))
     }
+
+    /// Whether Salesforce refuses the connection as it is set up; it is tried again, rarely.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Denied { .. } | Self::NotForApi { .. })
+    }
+}
+
+/// The text with what leads to it, or nothing.
+fn after(lead: &str, text: &Option<String>) -> String {
+    text.as_ref().map_or_else(String::new, |text| format!("{lead}{text}"))
 }
 
 /// Salesforce's refusal, taken out of a body of any shape.

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use reqwest::{Client, Method, Request, Response};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::retry::Trouble;
 use crate::model::Stamp;
@@ -187,6 +188,16 @@ impl Http {
     }
 }
 
+/// The header that bears a token: never shown by debug output, and wiped from memory when its last copy goes.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut text = Zeroizing::new(Vec::with_capacity(7 + token.len()));
+    text.extend_from_slice(b"Bearer ");
+    text.extend_from_slice(token.as_bytes());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
     headers.get(HeaderName::from_static(name))?.to_str().ok()
 }
@@ -215,6 +226,14 @@ fn words(error: reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bearer_does_not_show() {
+        let value = bearer("00Dxx!secret").unwrap();
+        assert_eq!(value.as_bytes(), b"Bearer 00Dxx!secret");
+        assert!(!format!("{value:?}").contains("secret"));
+        assert!(bearer("a\nb").is_err());
+    }
 
     #[test]
     fn reads_dates() {

@@ -2,29 +2,43 @@
 //!
 //! Credentials go to Salesforce's hosts only, tokens rest sealed, and nothing secret is ever printed.
 
+pub mod approvals;
 mod auth;
+mod book;
+mod cause;
+mod census;
 mod connection;
 mod consent;
 mod describe;
 mod error;
 mod host;
 mod http;
+mod invite;
+mod keep;
 mod limits;
 mod org;
+mod pool;
 mod query;
+mod redirect;
+mod renew;
 mod retry;
 mod seal;
 mod settings;
 pub mod soql;
+mod tend;
 
-pub use connection::{ConnectionState, ConnectionStatus, Vault};
-pub use consent::{Pending, Redirect};
+pub use book::Home;
+pub use connection::{ConnectionState, ConnectionStatus};
+pub use consent::Pending;
 pub use describe::{Describe, FieldInfo, ObjectInfo};
 pub use error::{Error, Refusal};
-pub use host::login as login_host;
 pub use http::Timeouts;
+pub use invite::Invited;
+pub use keep::Vault;
 pub use org::Org;
+pub use pool::Lease;
 pub use query::{Locator, Page};
+pub use redirect::{PAGE as CALLBACK_PATH, Redirect};
 pub use retry::{Policy, Trouble};
 pub use seal::SealKey;
 pub use settings::{ConnectionSettings, Grant, OrgSettings};

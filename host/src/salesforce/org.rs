@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::connection::{Connection, ConnectionStatus, Session, Vault};
+use super::book::Book;
+use super::connection::{Connection, ConnectionStatus, Session};
 use super::describe::Cache;
-use super::http::{Answer, Fault, Http};
+use super::http::{self, Answer, Fault, Http};
+use super::invite::Invitations;
+use super::keep::Vault;
 use super::retry::Trouble;
 use super::{Error, OrgSettings, Refusal, SealKey, host, soql};
 use crate::model::{Caller, ConnectionName, Purpose, RetryNote, Stamp};
@@ -26,16 +29,33 @@ pub struct Org(Arc<Shared>);
 pub(super) struct Shared {
     pub settings: OrgSettings,
     pub login: Url,
+    /// Further hosts that may see credentials.
+    pub allowed: Vec<String>,
     pub http: Http,
     pub gate: Gate,
     pub vault: Arc<dyn Vault>,
     pub key: SealKey,
     pub connections: BTreeMap<ConnectionName, Arc<Connection>>,
     pub describes: Cache,
+    /// What is kept of the org as a whole.
+    pub book: Mutex<Book>,
+    /// Held while the book is saved.
+    pub writing: tokio::sync::Mutex<()>,
+    /// Consents that were asked for on behalf of others.
+    pub invitations: Invitations,
+    /// Held while connections are looked after.
+    pub tending: tokio::sync::Mutex<()>,
+    /// Held while a connection is drawn for a run.
+    pub drawing: Mutex<()>,
+    /// Hears of connections whose health changed.
+    pub heard: OnceLock<Heard>,
     /// Whether the last counted answer told nothing of the org's day.
     silent: AtomicBool,
     looked: Mutex<Option<Instant>>,
 }
+
+/// Hears of a connection whose health changed.
+pub(super) type Heard = Box<dyn Fn(&ConnectionStatus) + Send + Sync>;
 
 /// A request for data, beside its form.
 pub(super) struct Ask<'a> {
@@ -89,7 +109,7 @@ impl Org {
         vault: Arc<dyn Vault>,
         key: SealKey,
     ) -> Result<Self, Error> {
-        let login = host::login(&settings.login)?;
+        let login = host::login(&settings.login, &settings.allowed_hosts)?;
         let version = settings.version.trim_start_matches('v');
         if version.split_once('.').is_none_or(|(major, minor)| {
             major.parse::<u32>().is_err() || minor.parse::<u32>().is_err()
@@ -101,30 +121,43 @@ impl Org {
         let http = http.map_err(|why| Error::Setting { setting: "http".to_owned(), why })?;
         let mut shared = Shared {
             login,
+            allowed: settings.allowed_hosts.clone(),
             http,
             gate,
+            book: Mutex::new(Book::load(&*vault)?),
+            writing: tokio::sync::Mutex::default(),
+            invitations: Invitations::default(),
+            tending: tokio::sync::Mutex::default(),
             vault,
             key,
             connections: BTreeMap::new(),
             describes: Cache::default(),
+            drawing: Mutex::default(),
+            heard: OnceLock::new(),
             silent: AtomicBool::new(false),
             looked: Mutex::new(None),
             settings,
         };
         for one in shared.settings.connections.clone() {
             let name = one.name.clone();
-            let connection = Arc::new(Connection::load(one, &shared)?);
+            let connection = Arc::new(shared.load(one)?);
             if shared.connections.insert(name.clone(), connection).is_some() {
                 let why = format!("two connections are named '{name}'");
                 return Err(Error::Setting { setting: "connections".to_owned(), why });
             }
         }
+        shared.catch_up()?;
         Ok(Self(Arc::new(shared)))
     }
 
     /// The gate that all requests pass.
     pub fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Names who hears when a connection's health changes; the first stays.
+    pub fn on_change(&self, heard: impl Fn(&ConnectionStatus) + Send + Sync + 'static) {
+        drop(self.0.heard.set(Box::new(heard)));
     }
 
     /// All connections, by name.
@@ -135,7 +168,7 @@ impl Org {
     /// The org's clock, from an answer that Salesforce does not count.
     pub async fn server_time(&self, who: &Caller) -> Result<Stamp, Error> {
         let shared = &self.0;
-        let session = shared.connection(&who.connection)?.session()?;
+        let session = shared.connection(&who.connection)?.session(shared.gate.now())?;
         let mut url = session.map_or_else(|| shared.login.clone(), |session| session.instance);
         url.set_path("/services/data/");
         let what = || Purpose::Versions.as_str().to_owned();
@@ -206,11 +239,12 @@ impl Shared {
         url: Url,
         headers: &[(&str, &str)],
     ) -> Result<reqwest::Request, Error> {
-        // `bearer_auth` marks the header as sensitive, so that no debug output shows it.
+        let bearer = http::bearer(session.bearer.expose_secret())
+            .map_err(|error| Error::Answer { what: "data".to_owned(), why: error.to_string() })?;
         let mut request = self
             .http
             .request(method, url)
-            .bearer_auth(session.bearer.expose_secret())
+            .header(AUTHORIZATION, bearer)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -276,7 +310,8 @@ impl Shared {
             }
             let request = build(&session)?;
             let pass = self.permit(who, purpose).await?;
-            if connection.session()?.is_none_or(|now| now.generation != session.generation) {
+            let now = connection.session(self.gate.now())?;
+            if now.is_none_or(|now| now.generation != session.generation) {
                 // Renewed while this one waited for its permit, which goes back unspent.
                 continue;
             }
@@ -287,6 +322,9 @@ impl Shared {
                     self.silent.store(answer.limit.api_usage.is_none(), Ordering::Relaxed);
                     match self.judge(&ask, &answer, &read) {
                         Ok(value) => {
+                            if connection.worked() {
+                                self.tell(connection);
+                            }
                             let Answer { date, body, took, request_id, .. } = answer;
                             let (bytes, epoch) = (body.len() as u64, session.epoch);
                             return Ok(Got {
@@ -312,7 +350,12 @@ impl Shared {
                 }
             };
             let trouble = match next {
-                Next::Stop(error) => return Err(error),
+                Next::Stop(error) => {
+                    if error.is_refusal() {
+                        self.refuse(connection, &error);
+                    }
+                    return Err(error);
+                }
                 Next::Renew if renewed < 2 => {
                     renewed += 1;
                     tracing::info!(connection = %who.connection, why, "the session has ended");
@@ -322,8 +365,10 @@ impl Shared {
                 }
                 Next::Renew => {
                     // Fresh tokens are refused as well; more of them would not help.
-                    let connection = who.connection.clone();
-                    return Err(Error::NotForApi { connection, message: why });
+                    let name = who.connection.clone();
+                    let error = Error::NotForApi { connection: name, message: why };
+                    self.refuse(connection, &error);
+                    return Err(error);
                 }
                 Next::Again(trouble) => trouble,
             };

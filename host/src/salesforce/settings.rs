@@ -14,6 +14,8 @@ use crate::model::ConnectionName;
 pub struct OrgSettings {
     /// Where to log in: `login.salesforce.com`, `test.salesforce.com`, a My Domain host, or a loopback address.
     pub login: String,
+    /// Further hosts that may see credentials, as `name` or `name:port`.
+    pub allowed_hosts: Vec<String>,
     /// The API's version, for example `62.0`.
     pub version: String,
     /// Its connections.
@@ -33,6 +35,7 @@ impl OrgSettings {
     pub fn new(login: impl Into<String>, connections: Vec<ConnectionSettings>) -> Self {
         Self {
             login: login.into(),
+            allowed_hosts: Vec::new(),
             version: "62.0".to_owned(),
             connections,
             timeouts: Timeouts::default(),
@@ -61,6 +64,12 @@ pub enum Grant {
     Code {
         /// The app's secret, for apps that want one.
         secret: Option<SecretString>,
+        /// The name of the user who approves; anybody when none.
+        user: Option<String>,
+        /// The app's label in Salesforce's list of tokens; recognised when none.
+        app: Option<String>,
+        /// Approvals of this app and user that other programs hold.
+        elsewhere: usize,
     },
     /// The app acts as the user that its policies name.
     ClientCredentials {
@@ -79,6 +88,11 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// The consent of any user, with nothing known of other programs.
+    pub fn code(secret: Option<SecretString>) -> Self {
+        Self::Code { secret, user: None, app: None, elsewhere: 0 }
+    }
+
     /// The grant in a few words, as tables show it.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -132,6 +132,7 @@ impl Live {
             return LONGEST_WAIT;
         }
         let now = self.now();
+        self.reconnect(now);
         let bound = self.options.concurrency.max(1);
         let Choice { start, waiting, wake } = plan::choose(&self.candidates(), now, bound);
         if !start.is_empty() {
@@ -151,6 +152,21 @@ impl Live {
             }
         }
         wake.map_or(LONGEST_WAIT, |at| at.since(now).min(LONGEST_WAIT))
+    }
+
+    /// Lets syncs go on that waited for a connection which is there now.
+    fn reconnect(&mut self, now: Stamp) {
+        for slot in &mut self.slots {
+            let last = slot.job.last.as_ref();
+            let waits = last.filter(|last| plan::waits_for_connection(&last.ending));
+            if let Some(last) = waits
+                && slot.due.is_none()
+                && slot.running.is_none()
+                && self.runner.ready(&slot.job.name)
+            {
+                slot.due = Some(plan::reconnected(last.ended, now));
+            }
+        }
     }
 
     /// Starts what is due by the clock as it stands, and tells when the next sync is.
@@ -311,6 +327,9 @@ impl Live {
                 (None, _) if slot.paused => State::Paused,
                 (None, _) if slot.asked.is_some() => State::Due,
                 (None, _) if due.is_some_and(|due| due.at <= now) => State::Due,
+                (None, Some(ending)) if plan::waits_for_connection(ending) => {
+                    State::AwaitingConnection
+                }
                 (None, Some(Ending::Paused { resumes_at, .. })) => {
                     State::LimitPaused { until: *resumes_at }
                 }

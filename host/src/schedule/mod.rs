@@ -28,6 +28,9 @@ pub trait Runner: Send + Sync + 'static {
         trigger: Trigger,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, RunResult>;
+
+    /// Whether a sync that waits for a connection to be authorised would find one now.
+    fn ready(&self, sync: &SyncName) -> bool;
 }
 
 /// How an execution went.
@@ -122,6 +125,8 @@ pub enum State {
         /// When it goes on, when that is known.
         until: Option<Stamp>,
     },
+    /// Waiting for a person to authorise its connection again.
+    AwaitingConnection,
     /// Switched off in the configuration.
     Disabled,
 }

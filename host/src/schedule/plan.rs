@@ -11,6 +11,9 @@ const MOST_JITTER: Duration = Duration::from_secs(30);
 /// The least wait after a pause, so that a time that has passed already cannot make a sync spin.
 const LEAST_PAUSE: Duration = Duration::from_secs(5);
 
+/// The least time between the end of a run for want of a connection and the next.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
 /// What is known of the last run of a sync.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Last {
@@ -46,6 +49,8 @@ pub fn due(when: &When, last: Option<&Last>, now: Stamp, seed: u64) -> Option<Du
             let at = if last.seen { (*at).max(now.plus(LEAST_PAUSE)) } else { *at };
             return Some(Due { at, trigger: Trigger::Resume });
         }
+        // A connection is waited for, however long that takes: see `reconnected`.
+        ending if waits_for_connection(ending) => return None,
         Ending::Interrupted if !last.seen && *when != When::Manual => {
             return Some(Due { at: now, trigger: Trigger::Resume });
         }
@@ -59,6 +64,19 @@ pub fn due(when: &When, last: Option<&Last>, now: Stamp, seed: u64) -> Option<Du
         When::Manual => return None,
     };
     Some(regular(put_off(when, at, seed)))
+}
+
+/// Whether a sync whose last run ended so waits for a person to authorise its connection.
+pub fn waits_for_connection(ending: &Ending) -> bool {
+    matches!(ending, Ending::Paused { code, resumes_at: None, .. } if code.starts_with("auth."))
+}
+
+/// When a sync goes on whose connection can be used again, and whose last run ended at `ended`: now, unless that was a
+/// moment ago, so that nothing can make a sync spin.
+pub fn reconnected(ended: Stamp, now: Stamp) -> Due {
+    // Of a clock that was set back it is waited for no longer than that.
+    let at = ended.min(now).plus(LEAST_WAIT).max(now);
+    Due { at, trigger: Trigger::Resume }
 }
 
 /// A little later, by an amount that depends on nothing but the seed and the time itself.
@@ -234,6 +252,21 @@ mod tests {
             last.seen = false;
             let next = due(&when, Some(&last), NOW, seed);
             prop_assert_eq!(next, Some(Due { at, trigger: Trigger::Resume }));
+        }
+
+        // Whatever its schedule, and whether this process saw it or not.
+        #[test]
+        fn a_lost_connection_is_waited_for(when in whens(), late in 0_u64..10_000_000, seen: bool, seed: u64) {
+            let ending = Ending::Paused { code: "auth.reconnect".into(), reason: String::new(), resumes_at: None };
+            prop_assert!(waits_for_connection(&ending));
+            let ended = NOW.minus(Duration::from_millis(late));
+            let last = Last { started: ended, ending, seen };
+            prop_assert_eq!(due(&when, Some(&last), NOW, seed), None);
+            let next = reconnected(ended, NOW);
+            prop_assert_eq!(next.trigger, Trigger::Resume);
+            prop_assert!(next.at >= NOW && next.at <= NOW.plus(LEAST_WAIT));
+            prop_assert!(late < 1000 || next.at == NOW);
+            prop_assert_eq!(reconnected(NOW.plus(Duration::from_secs(late)), NOW).at, NOW.plus(LEAST_WAIT));
         }
 
         #[test]

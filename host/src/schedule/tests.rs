@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -36,6 +37,7 @@ struct Fake {
     seen: Mutex<Seen>,
     endings: Mutex<Vec<Ending>>,
     began: Notify,
+    connected: AtomicBool,
 }
 
 #[derive(Default)]
@@ -92,6 +94,10 @@ impl Runner for Fake {
             RunResult { ended, run: Some(run) }
         })
     }
+
+    fn ready(&self, _: &SyncName) -> bool {
+        self.connected.load(Ordering::SeqCst)
+    }
 }
 
 struct World {
@@ -142,6 +148,7 @@ async fn world_with(
         seen: Mutex::default(),
         endings: Mutex::new(endings),
         began: Notify::new(),
+        connected: AtomicBool::new(false),
     });
     let options = Options { concurrency, seed: 7, clock: clock.clone() };
     let handle = Scheduler::start(jobs, fake.clone(), pauses.clone(), bus, options).await.unwrap();
@@ -271,6 +278,67 @@ async fn goes_on_after_a_limit_at_the_time_that_was_said() {
     assert_eq!(world.state("a").await, State::LimitPaused { until: Some(until) });
     tokio::time::sleep(seconds(5010)).await;
     assert_eq!(world.starts("a")[..2], [(Trigger::Schedule, 0), (Trigger::Resume, 5000)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_for_a_connection_and_goes_on_at_once() {
+    let lost = Ending::Paused {
+        code: "auth.reconnect".into(),
+        reason: "revoked".into(),
+        resumes_at: None,
+    };
+    let manual = Job { when: When::Manual, ..job("b", 60) };
+    let endings = vec![lost.clone(), lost.clone()];
+    let world =
+        world_with(vec![job("a", 60), manual], seconds(1), 4, endings, Arc::default()).await;
+    world.handle.run_now(&sync("b")).await.unwrap();
+    world.handle.wait_idle().await.unwrap();
+    tokio::time::sleep(seconds(100_000)).await;
+    for name in ["a", "b"] {
+        assert_eq!(world.state(name).await, State::AwaitingConnection);
+        assert_eq!(world.starts(name).len(), 1, "not started while it is lost");
+    }
+    assert_eq!(world.handle.look().await.unwrap(), None);
+    let before = world.clock.now();
+    world.fake.connected.store(true, Ordering::SeqCst);
+    // As the org tells it; without any word it is noticed within half a minute.
+    world.fake.bus.emit(crate::events::Event::ConnectionChanged {
+        connection: crate::model::ConnectionName::new("main").unwrap(),
+        state: "healthy".into(),
+        reason: None,
+    });
+    tokio::task::yield_now().await;
+    world.handle.wait_idle().await.unwrap();
+    assert!(world.clock.now().since(before) < seconds(3));
+    for name in ["a", "b"] {
+        assert_eq!(world.starts(name)[1].0, Trigger::Resume);
+    }
+    // A sync that was asked for by hand goes back to sleep.
+    assert_eq!(world.state("b").await, State::Idle);
+    tokio::time::sleep(seconds(70)).await;
+    assert!(world.starts("a").len() > 2 && world.starts("b").len() == 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_host_goes_on_when_the_connection_came_back_meanwhile() {
+    let mut waiting = job("a", 1_000_000);
+    waiting.last = Some(LastRun {
+        run: Some(RunId(7)),
+        ending: Ending::Paused {
+            code: "auth.not-connected".into(),
+            reason: "x".into(),
+            resumes_at: None,
+        },
+        started: START.minus(seconds(50)),
+        ended: START.minus(seconds(40)),
+    });
+    let world = world(vec![waiting], seconds(1), 4).await;
+    world.handle.wait_idle().await.unwrap();
+    assert_eq!(world.starts("a"), []);
+    world.fake.connected.store(true, Ordering::SeqCst);
+    world.handle.look().await.unwrap();
+    world.handle.wait_idle().await.unwrap();
+    assert_eq!(world.starts("a"), [(Trigger::Resume, 0)]);
 }
 
 #[tokio::test(start_paused = true)]

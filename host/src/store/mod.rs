@@ -20,6 +20,7 @@ mod known;
 mod layout;
 mod meta;
 mod names;
+mod notes;
 mod open;
 mod plan;
 mod records;

@@ -73,8 +73,9 @@ impl Error {
         }
     }
 
-    /// How a run ends that this stopped: a limit pauses it, all else fails it. `look_again` is when the gate would let
-    /// somebody see whether a limit still holds.
+    /// How a run ends that this stopped: a limit and a connection that cannot be used pause it, all else fails it.
+    /// `look_again` is when it makes sense to see whether the limit, or the refusal of the connection, still holds. One
+    /// that must be authorised again has no such time: the run goes on when a person has done it.
     pub fn ending(&self, look_again: Option<Stamp>) -> Ending {
         let (code, message) = (self.code().to_owned(), self.to_string());
         match self {
@@ -82,6 +83,12 @@ impl Error {
                 if code.starts_with("limit.") =>
             {
                 Ending::Paused { code, reason: message, resumes_at: refused.until.or(look_again) }
+            }
+            Self::Salesforce(error) if error.waits_for_consent() => {
+                Ending::Paused { code, reason: message, resumes_at: None }
+            }
+            Self::Salesforce(error) if error.is_refusal() => {
+                Ending::Paused { code, reason: message, resumes_at: look_again }
             }
             Self::Salesforce(salesforce::Error::Limit { .. }) => {
                 Ending::Paused { code, reason: message, resumes_at: look_again }

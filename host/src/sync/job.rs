@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::config::SyncConfig;
 use crate::events::{Bus, Event, Level};
 use crate::model::{
-    Batch, Caller, Cursor, Ending, Outcome, PageNote, RetryNote, Run, RunId, Schema, Stamp, Timing,
-    Trigger,
+    Batch, Caller, ConnectionName, Cursor, Ending, Outcome, PageNote, RetryNote, Run, RunId,
+    Schema, Stamp, Timing, Trigger,
 };
 use crate::plugin::{self, Lookup, Plugin, Settings};
 use crate::salesforce::Org;
@@ -19,7 +19,7 @@ use super::window::Pace;
 
 /// What a run keeps of the requests made again, and of its notes.
 const RETRIES_KEPT: usize = 100;
-const NOTES_KEPT: usize = 20;
+pub(super) const NOTES_KEPT: usize = 20;
 
 /// Everything that runs of one sync need. Cheap to clone.
 #[derive(Clone)]
@@ -41,9 +41,9 @@ pub struct Job {
 }
 
 impl Job {
-    pub(super) fn caller(&self, run: RunId) -> Caller {
+    pub(super) fn caller(&self, run: RunId, connection: &ConnectionName) -> Caller {
         Caller {
-            connection: self.sync.connection.clone(),
+            connection: connection.clone(),
             sync: Some(self.sync.name.clone()),
             run: Some(run),
         }
@@ -59,13 +59,17 @@ impl Job {
     }
 
     /// Opens the run in the store.
-    pub(super) async fn begin(&self, trigger: Trigger) -> Result<Run, store::Error> {
-        let job = self.clone();
+    pub(super) async fn begin(
+        &self,
+        trigger: Trigger,
+        connection: &ConnectionName,
+    ) -> Result<Run, store::Error> {
+        let (job, connection) = (self.clone(), connection.clone());
         let run = blocking(move || {
             job.store.begin_run(NewRun {
                 sync: job.sync.name.clone(),
                 object: job.sync.object.clone(),
-                connection: job.sync.connection.clone(),
+                connection,
                 trigger,
                 started: job.now(),
                 cursor_before: job.store.cursor(&job.sync.name)?,
@@ -83,6 +87,13 @@ impl Job {
         Ok(run)
     }
 
+    /// The run as it stands: another connection may have begun it.
+    pub(super) async fn here(&self, run: RunId) -> Result<Run, Error> {
+        let store = self.store.clone();
+        let here = blocking(move || store.run(run)).await?;
+        Ok(here.ok_or(store::Error::NoRun { run })?)
+    }
+
     /// Notes what the run is going to read.
     pub(super) async fn opened(
         &self,
@@ -96,8 +107,11 @@ impl Job {
             let schema = store.put_schema(&schema)?;
             store.update_run(run, |run| {
                 run.schema = Some(schema);
-                run.window = Some(window);
-                run.soql = soql;
+                // What another connection goes on with is a part of it.
+                if run.soql.is_empty() {
+                    run.window = Some(window);
+                    run.soql = soql;
+                }
                 run.stamp_field = selected.tracking.stamp().map(str::to_owned);
                 run.fields = selected.fields;
                 run.notes.extend(selected.notes);
@@ -319,10 +333,14 @@ impl Job {
     }
 
     /// How a run ends that an error stopped.
-    pub(super) fn stopped(&self, error: &Error) -> Ending {
+    pub(super) fn stopped(&self, error: &Error, connection: &ConnectionName) -> Ending {
         // Other limits than the daily one are a matter of seconds.
         let soon = self.now().plus(Duration::from_secs(60));
-        error.ending(self.org.gate().look_again().or(Some(soon)))
+        let again = match error {
+            Error::Salesforce(error) if error.is_refusal() => self.org.tries_again(connection),
+            _ => self.org.gate().look_again(),
+        };
+        error.ending(again.or(Some(soon)))
     }
 
     /// Closes the run in the store.

@@ -2,6 +2,7 @@
 
 mod committing;
 mod error;
+mod hold;
 mod job;
 mod reader;
 mod retry;

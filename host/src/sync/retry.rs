@@ -12,11 +12,11 @@ use super::{BATCH, Error, Job};
 ///
 /// A record that was mapped or has changed since is left alone: its failure is history.
 pub async fn retry(job: &Job, failed: &Run) -> Result<Run, Error> {
-    let run = job.begin(Trigger::Retry).await?;
+    let run = job.begin(Trigger::Retry, &failed.connection).await?;
     let (id, work, failed) = (run.id, job.clone(), failed.clone());
     let ending = match blocking(move || work.retry_all(id, &failed)).await {
         Ok(()) => job.finished(id)?,
-        Err(error) => job.stopped(&error),
+        Err(error) => job.stopped(&error, &run.connection),
     };
     Ok(job.end(id, ending).await?)
 }

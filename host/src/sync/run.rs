@@ -7,6 +7,7 @@ use crate::model::{Ending, Run, RunId, Trigger};
 use crate::store;
 
 use super::committing::Committing;
+use super::hold::Hold;
 use super::reader::{Fetched, Reader};
 use super::{Error, Job, select, window};
 
@@ -16,19 +17,30 @@ pub async fn run(
     trigger: Trigger,
     cancel: &CancellationToken,
 ) -> Result<Run, store::Error> {
-    let run = job.begin(trigger).await?;
-    let ending = match go(job, &run, cancel).await {
-        Ok(ending) => ending,
-        Err(error) => job.stopped(&error),
+    let mut hold = Hold::draw(job);
+    let run = job.begin(trigger, hold.name()).await?;
+    hold.say(job, run.id)?;
+    let ending = loop {
+        match go(job, run.id, &hold, cancel).await {
+            Ok(ending) => break ending,
+            // What was committed stays: another connection goes on behind it.
+            Err(error) if hold.move_on(job, run.id, &error)? => {}
+            Err(error) => break job.stopped(&error, hold.name()),
+        }
     };
     job.end(run.id, ending).await
 }
 
-async fn go(job: &Job, run: &Run, cancel: &CancellationToken) -> Result<Ending, Error> {
-    let reader = tokio::select! {
+async fn go(
+    job: &Job,
+    run: RunId,
+    hold: &Hold,
+    cancel: &CancellationToken,
+) -> Result<Ending, Error> {
+    let (reader, pages_before) = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ok(Ending::Interrupted),
-        reader = open(job, run) => reader?,
+        opened = open(job, run, hold) => opened?,
     };
     // Three things at once: the next page is on its way, a batch is mapped, and the one before is being committed. One
     // more page waits in the channel.
@@ -36,7 +48,7 @@ async fn go(job: &Job, run: &Run, cancel: &CancellationToken) -> Result<Ending, 
     let mut reading = tokio::task::JoinSet::new();
     reading.spawn(reader.read(pages));
     let mut committing = Committing::default();
-    let carried = carry(job, run.id, cancel, &mut fetched, &mut committing).await;
+    let carried = carry(job, run, pages_before, cancel, &mut fetched, &mut committing).await;
     // Whatever stopped the mapping, the batch in hand becomes durable.
     committing.settle().await?;
     if carried? == Carried::UntilCancelled {
@@ -45,7 +57,7 @@ async fn go(job: &Job, run: &Run, cancel: &CancellationToken) -> Result<Ending, 
     while let Some(read) = reading.join_next().await {
         read??;
     }
-    job.finished(run.id)
+    job.finished(run)
 }
 
 /// How far the batches were carried.
@@ -59,11 +71,12 @@ enum Carried {
 async fn carry(
     job: &Job,
     run: RunId,
+    first: u32,
     cancel: &CancellationToken,
     fetched: &mut mpsc::Receiver<Fetched>,
     committing: &mut Committing,
 ) -> Result<Carried, Error> {
-    for number in 0.. {
+    for number in first.. {
         let page = tokio::select! {
             biased;
             () = cancel.cancelled() => return Ok(Carried::UntilCancelled),
@@ -80,23 +93,24 @@ async fn carry(
     Ok(Carried::ToTheEnd)
 }
 
-/// Chooses what to read: the fields, the window, the query.
-async fn open(job: &Job, run: &Run) -> Result<Reader, Error> {
-    let caller = job.caller(run.id);
+/// Chooses what to read: the fields, the window, the query. Tells how many pages the run has committed already.
+async fn open(job: &Job, run: RunId, hold: &Hold) -> Result<(Reader, u32), Error> {
+    let caller = job.caller(run, hold.name());
     let object = job.org.describe(&caller, &job.sync.object).await?;
     let selected = select(&job.sync, &job.plugin.description().reads, &object)?;
     let now = job.org.server_time(&caller).await?;
-    let window = window::open(&run.cursor_before, &selected.tracking, now, job.pace());
+    let here = job.here(run).await?;
+    let window = window::open(&here.cursor_after, &selected.tracking, now, job.pace());
     let reader = Reader {
         org: job.org.clone(),
         caller,
         object: job.sync.object.clone(),
         filter: job.sync.filter.clone(),
         page_size: job.sync.page_size,
-        before: run.cursor_before,
+        before: here.cursor_after,
         window,
         selected,
     };
-    job.opened(run.id, &reader, object.schema()).await?;
-    Ok(reader)
+    job.opened(run, &reader, object.schema()).await?;
+    Ok((reader, u32::try_from(here.pages).unwrap_or(u32::MAX)))
 }

@@ -189,7 +189,8 @@ impl Reader {
             syncs.push(view::Sync {
                 name: sync.name.clone(),
                 object: sync.object.clone(),
-                connection: sync.connection.clone(),
+                connections: sync.connections.iter().cloned().collect(),
+                failover: sync.failover,
                 plugin: plugin(&sync.plugin),
                 schedule: sync.schedule.to_string(),
                 enabled: sync.enabled,
@@ -268,6 +269,7 @@ fn doing(state: &State) -> &'static str {
         State::Running { .. } => "running",
         State::Paused => "paused",
         State::LimitPaused { .. } => "limit-paused",
+        State::AwaitingConnection => "awaiting-connection",
         State::Disabled => "disabled",
     }
 }

@@ -166,15 +166,19 @@ pub struct Sync {
     pub name: SyncName,
     /// Its object.
     pub object: String,
-    /// Its connection.
-    pub connection: ConnectionName,
+    /// The connections that its runs draw from.
+    pub connections: Vec<ConnectionName>,
+    /// Whether it moves to any other one when none of these can be used.
+    #[serde(default)]
+    pub failover: bool,
     /// Its plugin, as configured.
     pub plugin: String,
     /// When it runs, as configured.
     pub schedule: String,
     /// Whether the configuration has it on.
     pub enabled: bool,
-    /// What the host is doing with it: idle, due, running, paused, limit-paused or disabled; none when no host serves.
+    /// What the host is doing with it: idle, due, running, paused, limit-paused,
+    /// awaiting-connection or disabled; none when no host serves.
     pub state: Option<String>,
     /// Whether a person paused it.
     pub paused: bool,
@@ -268,7 +272,8 @@ impl Connections {
             let (state, why) = match status.state {
                 ConnectionState::NotConnected => ("not connected", None),
                 ConnectionState::Healthy => ("healthy", None),
-                ConnectionState::ReconnectNeeded { why } => ("reconnect needed", Some(why)),
+                ConnectionState::ReconnectNeeded { why, .. } => ("reconnect needed", Some(why)),
+                ConnectionState::Refused { why, .. } => ("refused", Some(why)),
             };
             Connection {
                 name: status.name,

@@ -53,6 +53,7 @@ impl Journal for Book {
 #[derive(Default)]
 pub struct Safe {
     pub sealed: Mutex<HashMap<String, Vec<u8>>>,
+    pub notes: Mutex<HashMap<String, Vec<u8>>>,
     pub full: AtomicBool,
 }
 
@@ -73,6 +74,13 @@ impl Vault for Safe {
         }
         self.sealed.lock().unwrap().insert(name.to_owned(), sealed.to_vec());
         Ok(())
+    }
+    fn note(&self, name: &str, text: &[u8]) -> Result<(), String> {
+        self.notes.lock().unwrap().insert(name.to_owned(), text.to_vec());
+        Ok(())
+    }
+    fn noted(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.notes.lock().unwrap().get(name).filter(|text| !text.is_empty()).cloned())
     }
 }
 
@@ -115,7 +123,7 @@ pub fn config() -> SimConfig {
 }
 
 pub fn code(config: &SimConfig) -> Grant {
-    Grant::Code { secret: Some(config.client_secret.clone().into()) }
+    Grant::code(Some(config.client_secret.clone().into()))
 }
 
 impl Env {

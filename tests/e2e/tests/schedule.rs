@@ -144,7 +144,7 @@ async fn missed_ticks_run_once() {
         let run = NewRun {
             sync: sync.name.clone(),
             object: sync.object.clone(),
-            connection: sync.connection.clone(),
+            connection: sync.connections.first.clone(),
             trigger: Trigger::Schedule,
             started,
             cursor_before: Cursor::default(),

@@ -291,7 +291,14 @@ async fn a_revoked_connection_is_not_hammered() {
     env.sim.revoke_approvals(None);
     env.sim.expire_access_tokens();
     let run = env.run("Contact").await;
-    assert_eq!(code(&run.ending), "auth.reconnect");
+    let Some(Ending::Paused { code: found, reason, resumes_at: None }) = &run.ending else {
+        panic!("{:?}", run.ending)
+    };
+    assert_eq!(found, "auth.reconnect");
+    assert!(
+        reason.contains("expired access/refresh token") && reason.contains("revoked in Salesforce"),
+        "{reason}"
+    );
     let asked = env.received(RequestClass::Token).len();
     let all = env.sim.requests().len();
     for _ in 0..3 {

@@ -198,7 +198,10 @@ impl TestEnv {
         let entered =
             |purpose: Purpose| calls.iter().filter(|call| call.purpose == purpose).count();
         let pairs = [
-            (vec![Purpose::Query, Purpose::Count, Purpose::Probe], RequestClass::Query),
+            (
+                vec![Purpose::Query, Purpose::Count, Purpose::Probe, Purpose::Census],
+                RequestClass::Query,
+            ),
             (vec![Purpose::QueryMore], RequestClass::QueryMore),
             (vec![Purpose::Describe], RequestClass::Describe),
             (vec![Purpose::Limits], RequestClass::Limits),

@@ -7,26 +7,32 @@ pub(super) const ALL: &[Explained] = &[
     of(
         "auth.approvals",
         "one approval too many",
-        "Salesforce keeps five approvals of one app and user, and revokes the oldest without a word when a sixth is given. kilofold does not give it unless told to.",
-        "revoke an approval in Salesforce (Connected Apps OAuth Usage), remove a connection here, or ask for it expressly",
+        "Salesforce keeps five approvals of one app and user, and ends one of them without a word when a sixth is given: the oldest, or the one that was used the longest time ago (its own pages disagree). Each consent counts from the moment it is asked for, finished or not. kilofold does not ask for a sixth unless told to.",
+        "see `kilofold connections`; remove a connection with `kilofold disconnect`, revoke one in Salesforce (Connected Apps OAuth Usage) and look again with `kilofold connections --ask`, use another integration user, or ask for it with `kilofold connect --anyway`",
+    ),
+    of(
+        "auth.book",
+        "the list of approvals cannot be kept",
+        "Every consent is written down before it is asked for, since Salesforce counts it from then on. Without that none is asked for.",
+        "look at the store and at the disk",
     ),
     of(
         "auth.consent",
         "the consent was not given",
-        "The browser came back without consent, with an answer to another question, or not at all. Nothing was changed.",
+        "The browser came back without consent, with an answer to another question, or not at all. No connection was changed; the start counts as an approval until it is known that Salesforce has no token of it.",
         "run `kilofold connect` again; over ssh, with --paste",
     ),
     of(
         "auth.denied",
         "Salesforce refuses to authorise",
-        "The app or its user is set up in another way than the connection needs.",
+        "The app or its user is set up in another way than the connection needs. It is tried again rarely, and its syncs are paused meanwhile.",
         "compare client id, secret or key and the app's policies (permitted users, IP ranges, enabled flows) with Salesforce's setup",
     ),
     of(
         "auth.host",
         "not a Salesforce host",
-        "Credentials are sent to Salesforce's hosts only, or to this machine for the simulator.",
-        "correct `login` under [org]",
+        "Credentials are sent to Salesforce's hosts only, to this machine for the simulator, or to a host that the configuration allows by name.",
+        "correct `login` under [org], or name the host in `allowed_hosts`",
     ),
     of(
         "auth.key",
@@ -43,14 +49,26 @@ pub(super) const ALL: &[Explained] = &[
     of(
         "auth.not-for-api",
         "no right to the REST API",
-        "The session is good, but the user or the app has no right to the API.",
+        "The session is good, but the user or the app has no right to the API. It is tried again rarely, and its syncs are paused meanwhile.",
         "give the user 'API Enabled' and the app the scope 'api', then run `kilofold connect`",
+    ),
+    of(
+        "auth.other-org",
+        "another org than the store's",
+        "A store holds the records of one org, and the consent was given by a user of another one. Nothing of it was stored, and the approval was given back.",
+        "log in as a user of the store's org (log out of the other one in the browser first); for another org use another configuration with a store of its own. A sandbox has a new id after each refresh, and its records too: give it a new store",
+    ),
+    of(
+        "auth.other-user",
+        "another user than the configuration names",
+        "The consent was given by another user than `username` of the connection. Nothing of it was stored, and the approval was given back.",
+        "log in as the user that the configuration names, or correct `username`",
     ),
     of(
         "auth.reconnect",
         "the connection must be authorised again",
-        "The authorisation was revoked, has expired, or was pushed out by a sixth approval of the same app and user. Nothing more is asked with it.",
-        "run `kilofold connect`; syncs go on where they stopped",
+        "Salesforce no longer takes the authorisation; the message tells the probable cause. It is not asked with again, and its syncs are paused.",
+        "run `kilofold connect`, or use the page: the syncs then go on by themselves where they stopped",
     ),
     of(
         "auth.vault",

@@ -32,7 +32,8 @@ pub(super) fn notices(
 ) -> Vec<Notice> {
     let mut found = Vec::new();
     for connection in connections {
-        let used = syncs.iter().any(|sync| sync.enabled && sync.connection == connection.name);
+        let used =
+            syncs.iter().any(|sync| sync.enabled && sync.connections.contains(&connection.name));
         match (&connection.why, connection.state.as_str()) {
             (Some(why), _) => found.push(Notice::Reconnect {
                 connection: connection.name.to_string(),
@@ -56,6 +57,8 @@ pub(super) fn notices(
             Some(Ending::Failed { .. }) => {
                 found.push(Notice::Failed { sync: name, run: Box::new(run.clone()) });
             }
+            // Its connection says so for itself.
+            Some(Ending::Paused { code, .. }) if code.starts_with("auth.") => {}
             Some(Ending::Paused { .. }) => found.push(Notice::Limited {
                 sync: name,
                 run: Box::new(run.clone()),
@@ -168,7 +171,8 @@ mod tests {
         view::Sync {
             name: SyncName::new(name).unwrap(),
             object: name.to_owned(),
-            connection: ConnectionName::new("main").unwrap(),
+            connections: vec![ConnectionName::new("main").unwrap()],
+            failover: false,
             plugin: "passthrough".to_owned(),
             schedule: "15m".to_owned(),
             enabled: true,
