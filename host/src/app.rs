@@ -13,9 +13,10 @@ use crate::model::{Call, Ending, Run, RunId, Stamp, SyncName, Trigger};
 use crate::plugin::{self, Engine, Lookup, Source};
 use crate::quota::{self, Gate, Journal};
 use crate::salesforce::{self, Org, OrgSettings, SealKey, Vault};
-use crate::schedule::{self, PauseStore, RunResult, Runner, Scheduler};
+use crate::schedule::{self, PauseStore, RunResult, Runner, Scheduler, Work};
 use crate::store::{self, RunFilter, Store};
 use crate::sync::{self, Job};
+use crate::web::Reader;
 
 /// Why the host cannot start, or a run cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -150,9 +151,16 @@ impl App {
     pub async fn schedule(&self) -> Result<schedule::Handle, Error> {
         let mut jobs = Vec::new();
         for sync in &self.config.syncs {
-            let filter =
-                RunFilter { sync: Some(sync.name.clone()), limit: 1, ..RunFilter::default() };
-            jobs.push(schedule::Job::new(sync, self.store.runs(&filter)?.first()));
+            let runs = RunFilter { sync: Some(sync.name.clone()), ..RunFilter::default() };
+            let runs = self.store.runs(&runs)?;
+            let last = runs.iter().find(|run| run.trigger.reads());
+            // What another plugin was to do is not gone on with unasked.
+            let maker = self.jobs.get(&sync.name).map(Job::maker);
+            let remap = self.store.mapping(&sync.name)?.remap;
+            let remap =
+                remap.filter(|remap| maker.is_some_and(|maker| remap.maker.is_like(&maker)));
+            let left = remap.map(|remap| Work::Remap(remap.since));
+            jobs.push(schedule::Job { left, ..schedule::Job::new(sync, last) });
         }
         let runner = Arc::new(self.clone());
         let pauses = Arc::new(Pauses(self.clone()));
@@ -171,10 +179,27 @@ impl App {
         Ok(sync::run(self.job(sync)?, trigger, cancel).await?)
     }
 
-    /// Maps the failed records of a run again, from the store.
-    pub async fn retry(&self, run: RunId) -> Result<Run, Error> {
+    /// Maps the failed records of a run again, from the store, beside any schedule: only for hosts without one.
+    pub async fn retry(&self, run: RunId, cancel: &CancellationToken) -> Result<Run, Error> {
         let failed = self.store.run(run)?.ok_or(Error::UnknownRun(run))?;
-        Ok(sync::retry(self.job(&failed.sync)?, &failed).await?)
+        Ok(sync::retry(self.job(&failed.sync)?, &failed, cancel).await?)
+    }
+
+    /// Maps the stored records of a sync anew, beside any schedule: only for hosts without one.
+    pub async fn remap(
+        &self,
+        sync: &SyncName,
+        since: Option<Stamp>,
+        cancel: &CancellationToken,
+    ) -> Result<Run, Error> {
+        Ok(sync::remap(self.job(sync)?, since, cancel).await?)
+    }
+
+    /// Reads the store for people, with what this host knows of its plugins.
+    pub fn reader(&self) -> Reader {
+        let jobs = self.jobs.clone();
+        let makers = move |sync: &SyncName| Some(jobs.get(sync)?.maker());
+        Reader::new(self.store.clone(), self.config.clone()).with_makers(Arc::new(makers))
     }
 
     fn job(&self, sync: &SyncName) -> Result<&Job, Error> {
@@ -216,17 +241,21 @@ pub fn plugin_limits(limits: &config::PluginLimits) -> plugin::Limits {
     }
 }
 
+/// Where a plugin comes from, as the configuration names it.
+pub fn plugin_source(plugin: &PluginRef) -> Source {
+    match plugin {
+        PluginRef::Stock(name) => Source::Stock(name.clone()),
+        PluginRef::File(path) => Source::File(path.clone()),
+    }
+}
+
 /// Loads the plugin of a sync and checks its settings. Blocks.
 pub fn load_plugin(
     engine: &Engine,
     sync: &SyncConfig,
 ) -> Result<(plugin::Plugin, plugin::Settings), Error> {
-    let source = match &sync.plugin {
-        PluginRef::Stock(name) => Source::Stock(name.clone()),
-        PluginRef::File(path) => Source::File(path.clone()),
-    };
     let plugin = engine
-        .load(&source)
+        .load(&plugin_source(&sync.plugin))
         .map_err(|source| Error::Plugin { sync: sync.name.clone(), source: Box::new(source) })?;
     let settings = plugin.check_settings(&sync.settings()?).map_err(|problems| {
         let problems = problems.iter().map(ToString::to_string).collect();
@@ -300,11 +329,16 @@ impl Runner for App {
     fn run<'a>(
         &'a self,
         sync: &'a SyncName,
-        trigger: Trigger,
+        work: Work,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, RunResult> {
         Box::pin(async move {
-            match self.run_once(sync, trigger, &cancel).await {
+            let ran = match work {
+                Work::Read(trigger) => self.run_once(sync, trigger, &cancel).await,
+                Work::Remap(since) => self.remap(sync, since, &cancel).await,
+                Work::Retry(run) => self.retry(run, &cancel).await,
+            };
+            match ran {
                 Ok(run) => RunResult {
                     ended: run.ending.unwrap_or(Ending::Interrupted),
                     run: Some(run.id),

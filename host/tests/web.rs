@@ -14,7 +14,7 @@ use kilofold::model::{
     Counts, Cursor, Ending, Outcome, Output, PageNote, Rejection, Run, RunId, Selection, Stamp,
     SyncName, Timing, Trigger,
 };
-use kilofold::schedule::{Handle, Job, Options, PauseStore, RunResult, Runner, Scheduler};
+use kilofold::schedule::{Handle, Job, Options, PauseStore, RunResult, Runner, Scheduler, Work};
 use kilofold::store::{Commit, NewRun, Store, Verdict};
 use kilofold::web::{Client, Listener, Parts, Problem, Reader, client, view};
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl Runner for Recorder {
     fn run<'a>(
         &'a self,
         sync: &'a SyncName,
-        _: Trigger,
+        _: Work,
         _: CancellationToken,
     ) -> BoxFuture<'a, RunResult> {
         self.0.lock().unwrap().push(sync.clone());
@@ -227,6 +227,8 @@ fn imported(store: &Store) -> Run {
         cursor,
         page,
         calls: 1,
+        maker: None,
+        remap: None,
         keep_raw,
     };
     store.commit(commit).unwrap();

@@ -175,6 +175,8 @@ fn storing(
             cursor: Cursor::default(),
             page: note,
             calls: 0,
+            maker: None,
+            remap: None,
             keep_raw: true,
         })?;
         Ok((begun.elapsed(), committed.counts))

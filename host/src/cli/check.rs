@@ -11,7 +11,7 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, SyncConfig};
 use crate::error::Exit;
-use crate::model::{Caller, ConnectionName, Stamp};
+use crate::model::{Caller, ConnectionName, Maker, Stamp};
 use crate::plugin::{Engine, Plugin};
 use crate::salesforce::Org;
 use crate::sync::select;
@@ -35,7 +35,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let config = globals.load()?;
     let engine = app::open_engine(&config)?;
     let mut report = Report::new(&config);
-    let loaded: Vec<Option<Plugin>> = config
+    let loaded: Vec<Option<(Plugin, Maker)>> = config
         .syncs
         .iter()
         .zip(&mut report.syncs)
@@ -48,6 +48,16 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
                 .cure("use --offline, or stop `kilofold serve` for the check"));
         }
         let store = app::open_store(&config)?;
+        for (loaded, checked) in loaded.iter().zip(&mut report.syncs) {
+            if let Some((_, maker)) = loaded
+                && store.mapping(&checked.sync)?.other_than(maker).is_some()
+            {
+                checked.note(&format!(
+                    "the plugin or its settings changed after records were mapped: kilofold remap {}",
+                    checked.sync
+                ));
+            }
+        }
         let org = app::open_org(&config, &store, Clock::default())?;
         against(&org, &config, &loaded, &mut report).await;
     }
@@ -61,9 +71,9 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
 }
 
 /// Loads a sync's plugin and shows it its settings.
-fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<Plugin> {
-    let plugin = match app::load_plugin(engine, sync) {
-        Ok((plugin, _)) => plugin,
+fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<(Plugin, Maker)> {
+    let (plugin, settings) = match app::load_plugin(engine, sync) {
+        Ok(loaded) => loaded,
         Err(error) => {
             checked.problem(error.code(), &error.to_string());
             return None;
@@ -77,11 +87,17 @@ fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<P
             &format!("{} maps {}, not {}", about.name, about.objects.join(", "), sync.object),
         );
     }
-    Some(plugin)
+    let maker = plugin.maker(&settings);
+    Some((plugin, maker))
 }
 
 /// Asks the org: its clock and versions for free, one describe a sync.
-async fn against(org: &Org, config: &Config, plugins: &[Option<Plugin>], report: &mut Report) {
+async fn against(
+    org: &Org,
+    config: &Config,
+    plugins: &[Option<(Plugin, Maker)>],
+    report: &mut Report,
+) {
     for connection in &config.connections {
         let who = Caller { connection: connection.name.clone(), sync: None, run: None };
         let (state, problem) = match org.server_time(&who).await {
@@ -109,7 +125,7 @@ async fn against(org: &Org, config: &Config, plugins: &[Option<Plugin>], report:
                 continue;
             }
         };
-        let Some(plugin) = plugin else { continue };
+        let Some((plugin, _)) = plugin else { continue };
         match select(sync, &plugin.description().reads, &describe) {
             Ok(selected) => checked.selected(&selected),
             Err(error) => checked.problem(error.code(), &error.to_string()),

@@ -84,6 +84,7 @@ fn facts(out: &Out, run: &Run, now: Stamp, zone: &TimeZone) -> Result<(), Failur
         Trigger::Manual => "by hand",
         Trigger::Resume => "after a pause",
         Trigger::Retry => "to retry failures",
+        Trigger::Remap => "to map what is stored anew",
     };
     out.pair("run", &format!("{} of {} ({}), {trigger}", run.id, run.sync, run.object))?;
     out.pair("outcome", outcome(run))?;

@@ -5,7 +5,7 @@ use clap::Args as ClapArgs;
 use super::out::Out;
 use super::sheet::{Cell, Column, Look, Paint, Sheet};
 use super::source::Source;
-use super::{Failure, Globals};
+use super::{Failure, Globals, sync};
 use crate::error::Exit;
 use crate::model::{Run, RunId, Stamp, SyncName};
 use crate::web::text::{about, count, grouped, lasted, moment, took};
@@ -39,6 +39,9 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     if let Some(next) = runs.next {
         out.line(&format!("More: kilofold imports --before {next}"))?;
     }
+    let mut syncs = source.syncs().await?;
+    syncs.syncs.retain(|sync| args.sync.as_ref().is_none_or(|name| sync.name == *name));
+    sync::offers(&syncs, &out)?;
     Ok(Exit::Done)
 }
 

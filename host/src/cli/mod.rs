@@ -8,6 +8,7 @@ mod explain;
 mod failure;
 mod failures;
 mod feed;
+mod follow;
 mod import;
 pub mod imports;
 mod init;
@@ -17,6 +18,7 @@ pub mod out;
 mod plugin;
 pub mod progress;
 mod records;
+mod remap;
 mod retry;
 mod serve;
 pub mod sheet;
@@ -102,6 +104,7 @@ enum Command {
     /// Shows what is known of the org's API calls, without spending one
     Limits,
     Retry(retry::Args),
+    Remap(remap::Args),
     /// Checks plugins, for their authors
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -115,7 +118,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     let usual = match cli.command {
         Command::Serve => "info",
         // Their progress bars tell the same events.
-        Command::Sync(_) | Command::Retry(_) | Command::Demo(_) => "warn,kilofold::events=off",
+        Command::Sync(_) | Command::Retry(_) | Command::Remap(_) | Command::Demo(_) => {
+            "warn,kilofold::events=off"
+        }
         _ => "warn",
     };
     logs::start(globals.log.as_deref(), usual, globals.log_format)?;
@@ -138,6 +143,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Feed(args) => feed::run(args, globals).await,
             Command::Limits => limits::run(globals).await,
             Command::Retry(args) => retry::run(args, globals).await,
+            Command::Remap(args) => remap::run(args, globals).await,
             Command::Plugin(command) => plugin::run(command, globals).await,
             Command::Explain(args) => explain::run(args, globals),
             Command::Demo(args) => demo::run(args, globals).await,

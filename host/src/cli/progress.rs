@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::{Bus, Event, Told};
-use crate::model::{Counts, Ending, RunId, SyncName};
+use crate::model::{Counts, Ending, Run, RunId, SyncName};
 use crate::web::text::{grouped, plain, took};
 
 /// Shows progress on standard error until it is finished.
@@ -153,6 +153,39 @@ impl Bars {
     fn leave(&mut self) {
         for (_, bar) in self.runs.drain() {
             bar.abandon();
+        }
+    }
+}
+
+/// One run of a host, as it is asked again and again how far it has come.
+pub struct Bar {
+    bar: ProgressBar,
+    terminal: bool,
+}
+
+impl Bar {
+    /// A bar for the next run of a sync.
+    pub fn new(sync: &SyncName) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = if terminal { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        bar.set_style(running());
+        bar.set_prefix(format!("{:<11}", sync.as_str()));
+        Self { bar, terminal }
+    }
+
+    /// How far the run is.
+    pub fn show(&mut self, run: &Run) {
+        if let Some(expected) = run.expected {
+            self.bar.set_length(expected.max(run.counts.fetched));
+        }
+        self.bar.set_position(run.counts.fetched);
+        self.bar.set_message(words(&run.counts, run.calls));
+    }
+
+    /// The run has ended; its table follows.
+    pub fn done(&self) {
+        if self.terminal {
+            self.bar.finish_and_clear();
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::error::Exit;
 use crate::events::Event;
 use crate::schedule;
-use crate::web::{self, Listener, Parts, Reader};
+use crate::web::{self, Listener, Parts};
 
 /// Serves until a signal comes; a second one leaves at once.
 pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
@@ -46,7 +46,7 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
     let scheduler = app.schedule().await?;
     let closing = CancellationToken::new();
     let parts = Parts {
-        reader: Reader::new(app.store.clone(), app.config.clone()),
+        reader: app.reader(),
         org: app.org.clone(),
         scheduler: scheduler.clone(),
         bus: app.bus.clone(),

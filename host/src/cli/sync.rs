@@ -10,12 +10,12 @@ use super::out::Out;
 use super::progress::Progress;
 use super::sheet::{Cell, Column, Paint, Sheet};
 use super::source::{Source, client};
-use super::{Failure, Globals, import, imports, open, serve};
+use super::{Failure, Globals, follow, import, imports, open, serve};
 use crate::app;
 use crate::config::Config;
 use crate::error::Exit;
 use crate::model::{Ending, Run, RunId, Stamp, SyncName, Trigger};
-use crate::web::text::{about, count};
+use crate::web::text::{about, count, grouped, plain};
 use crate::web::{Client, client, reader, view};
 
 /// Starts, pauses or resumes a sync.
@@ -48,12 +48,6 @@ pub enum Command {
 
 /// How many syncs run side by side here.
 const AT_ONCE: usize = 4;
-
-/// How often the host is asked whether a run has ended.
-const PAUSE: Duration = Duration::from_millis(300);
-
-/// How often in a row a sync may be found idle before its run is given up.
-const PATIENCE: u32 = 10;
 
 /// Does it.
 pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> {
@@ -115,7 +109,21 @@ async fn list(globals: &Globals, out: &Out) -> Result<Exit, Failure> {
         ]);
     }
     out.sheet(&sheet, "No sync is configured.")?;
+    offers(&found, out)?;
     Ok(Exit::Done)
+}
+
+/// Tells which syncs' records should be mapped anew.
+pub fn offers(found: &view::Syncs, out: &Out) -> Result<(), Failure> {
+    for sync in &found.syncs {
+        let Some(remap) = &sync.remap else { continue };
+        let seen = remap.seen.map_or(String::new(), |seen| {
+            format!("; a remap has come to {} of {}", grouped(seen), grouped(remap.records))
+        });
+        let name = &sync.name;
+        out.line(&plain(&format!("{name}: {}{seen}: kilofold remap {name}", remap.why)))?;
+    }
+    Ok(())
 }
 
 fn chosen(config: &Config, names: &[SyncName]) -> Result<Vec<SyncName>, Failure> {
@@ -174,56 +182,33 @@ async fn there(
     let mut begun: Vec<(SyncName, RunId)> = Vec::new();
     let mut accepted = Vec::new();
     for name in names {
-        begun.push((name.clone(), newest(client, name).await?.map_or(RunId(0), |run| run.id)));
+        begun.push((
+            name.clone(),
+            follow::newest(client, name).await?.map_or(RunId(0), |run| run.id),
+        ));
         let answer: view::Accepted = client.post(&format!("/api/v1/syncs/{name}/run")).await?;
         accepted.push(answer);
     }
     if !wait {
-        if out.json {
-            out.value(&accepted)?;
-        } else {
-            for answer in &accepted {
-                out.line(&answer.message)?;
-            }
-        }
-        return Ok(Exit::Done);
+        return self::accepted(&accepted, out);
     }
     let mut runs = Vec::new();
     for (name, before) in begun {
-        runs.push(ended(client, &name, before).await?);
+        runs.push(follow::ended(client, &name, before, |run| run.trigger.reads()).await?);
     }
     told(&runs, out)
 }
 
-async fn newest(client: &Client, name: &SyncName) -> Result<Option<Run>, Failure> {
-    let parameters = [("sync", name.to_string()), ("limit", "1".to_owned())];
-    let runs: view::Runs = client.get("/api/v1/runs", &parameters).await?;
-    Ok(runs.runs.into_iter().next())
-}
-
-/// Waits for the end of the first run after `before`.
-async fn ended(client: &Client, name: &SyncName, before: RunId) -> Result<Run, Failure> {
-    let mut idle = 0;
-    loop {
-        if let Some(run) = newest(client, name).await?
-            && run.id > before
-            && run.ended.is_some()
-        {
-            return Ok(run);
-        }
-        let syncs: view::Syncs = client.get("/api/v1/syncs", &[]).await?;
-        let state = syncs.syncs.iter().find(|sync| sync.name == *name);
-        let busy = |state: &str| state == "running" || state == "due";
-        if state.and_then(|sync| sync.state.as_deref()).is_some_and(busy) {
-            idle = 0;
-        } else if idle < PATIENCE {
-            idle += 1;
-        } else {
-            let what = format!("the host took the wish to run {name}, but shows no run of it");
-            return Err(Failure::new("run.lost", what));
-        }
-        tokio::time::sleep(PAUSE).await;
+/// Shows that wishes were taken.
+pub fn accepted(accepted: &[view::Accepted], out: &Out) -> Result<Exit, Failure> {
+    if out.json {
+        out.value(&accepted)?;
+        return Ok(Exit::Done);
     }
+    for answer in accepted {
+        out.line(&answer.message)?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Shows how runs ended. The exit is that of the worst.

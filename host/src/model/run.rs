@@ -19,6 +19,15 @@ pub enum Trigger {
     Resume,
     /// A retry of failed records, from the store.
     Retry,
+    /// All stored records were mapped again, from the store.
+    Remap,
+}
+
+impl Trigger {
+    /// Whether such a run asks Salesforce.
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Schedule | Self::Manual | Self::Resume)
+    }
 }
 
 /// How a run ended. Only the first two are successes.
@@ -237,6 +246,27 @@ pub struct PluginNote {
     pub api: String,
 }
 
+/// A plugin with its settings: what decides what a record becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maker {
+    /// SHA-256 of the component, in hexadecimal.
+    pub plugin: String,
+    /// A digest of its settings, secret ones left out; none when it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
+}
+
+impl Maker {
+    /// Whether both make the same, as far as is known.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let settings = match (&self.settings, &other.settings) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        self.plugin == other.plugin && settings
+    }
+}
+
 /// One execution of a sync.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
@@ -290,6 +320,9 @@ pub struct Run {
     pub timing: Timing,
     /// What else a reader should know, in plain sentences, the first 20.
     pub notes: Vec<String>,
+    /// Records that a remap passed over, because their text was not kept.
+    #[serde(default)]
+    pub without_text: u64,
     /// The digest of the object's schema when the run began; none for runs of older versions, and before it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,

@@ -21,7 +21,7 @@ use super::text::clean;
 use super::v1::{
     self, Columns, JsonMapper, JsonMapperPre, Kind, Sizes, TableMapper, TableMapperPre, types,
 };
-use crate::model::{Batch, Outcome, PluginNote, RunId, Stamp, SyncName};
+use crate::model::{Batch, Maker, Outcome, PluginNote, RunId, Stamp, SyncName};
 
 /// A loaded and described plugin. Cheap to clone; may be used by many threads.
 #[derive(Clone)]
@@ -367,6 +367,11 @@ impl Plugin {
             digest: self.0.digest.clone(),
             api: self.0.api.clone(),
         }
+    }
+
+    /// It with these settings, as the store remembers whose work it holds.
+    pub fn maker(&self, settings: &Settings) -> Maker {
+        Maker { plugin: self.0.digest.clone(), settings: Some(settings.digest().to_owned()) }
     }
 
     /// Checks settings against what the plugin declares, fills in defaults, and asks the plugin itself. Blocks.

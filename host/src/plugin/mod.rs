@@ -24,7 +24,7 @@ mod v1;
 mod warm;
 
 pub use call::{Call, Mapped, Plugin, Spent};
-pub use catalog::{Source, stock};
+pub use catalog::{Source, digest, stock};
 pub use describe::{Description, Field, OutputKind, Setting, SettingKind};
 pub use engine::Engine;
 pub use error::{Error, Subject};

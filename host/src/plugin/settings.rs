@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::describe::{Setting, SettingKind};
 use super::text::clean;
@@ -35,12 +36,20 @@ impl fmt::Display for Problem {
 
 /// Settings that fit the plugin, defaults filled in. They may hold secrets, so they do not print.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Settings(Arc<str>);
+pub struct Settings {
+    json: Arc<str>,
+    digest: Arc<str>,
+}
 
 impl Settings {
     /// As the JSON object that the plugin is given.
     pub(super) fn json(&self) -> &str {
-        &self.0
+        &self.json
+    }
+
+    /// Tells settings apart; secret ones are left out, so that nothing of them is ever stored.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 }
 
@@ -79,11 +88,18 @@ pub(super) fn check(
             Err(wanted) => problems.push(Problem::new(&setting.name, format!("must be {wanted}"))),
         }
     }
-    if problems.is_empty() {
-        Ok(Settings(Value::Object(taken).to_string().into()))
-    } else {
-        Err(problems)
+    if !problems.is_empty() {
+        return Err(problems);
     }
+    let secret = |setting: &Setting| setting.kind == SettingKind::Secret;
+    let open: Vec<(&str, Option<&Value>)> = declared
+        .iter()
+        .filter(|setting| !secret(setting))
+        .map(|setting| (setting.name.as_str(), taken.get(&setting.name)))
+        .collect();
+    let digest = xxh3_64(serde_json::to_string(&open).unwrap_or_default().as_bytes());
+    let digest = format!("{digest:016x}").into();
+    Ok(Settings { json: Value::Object(taken).to_string().into(), digest })
 }
 
 /// The value of this kind that a default spells; an error says what is wanted.
@@ -149,6 +165,9 @@ mod tests {
         let json = r#"{"prefix":"x","count":5,"colour":"red","token":"hunter2"}"#;
         assert_eq!(settings.json(), json);
         assert_eq!(format!("{settings:?}"), "Settings(..)");
+        let digest = |text: &str| given(text).unwrap().digest().to_owned();
+        assert_eq!(settings.digest(), digest(r#"{"prefix":"x","colour":"red"}"#));
+        assert_ne!(settings.digest(), digest(r#"{"prefix":"y","token":"hunter2"}"#));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The task that owns the live state: acts on what [`plan`](super::plan) decides, and on nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{self, Candidate, Choice, Due, Last};
 use super::{
     Asked, Command, Error, Job, LastRun, Options, PauseStore, RunResult, Runner, State, SyncStatus,
+    Work,
 };
 use crate::events::{Bus, Event, Told};
 use crate::model::{Ending, RunId, Stamp, SyncName, Trigger};
@@ -19,16 +20,21 @@ use crate::model::{Ending, RunId, Stamp, SyncName, Trigger};
 /// The clock may be set while a timer waits, so no wait is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Wishes of one sync that wait at once.
+const MOST_ASKED: usize = 16;
+
 struct Slot {
     job: Job,
     seed: u64,
     paused: bool,
-    asked: Option<Stamp>,
+    /// What somebody has asked for, and since when; the first goes first.
+    asked: VecDeque<(Work, Stamp)>,
     running: Option<Running>,
     due: Option<Due>,
 }
 
 struct Running {
+    work: Work,
     run: Option<RunId>,
     since: Stamp,
     cancel: CancellationToken,
@@ -67,7 +73,8 @@ impl Live {
             });
             let due = plan::due(&job.when, last.as_ref(), now, seed);
             let paused = paused.contains(&job.name);
-            Slot { job, seed, paused, asked: None, running: None, due }
+            let asked = job.left.map(|work| (work, now)).into_iter().collect();
+            Slot { job, seed, paused, asked, running: None, due }
         };
         let slots = jobs.into_iter().map(slot).collect();
         Self {
@@ -119,7 +126,7 @@ impl Live {
             index,
             running: slot.running.is_some(),
             free: slot.job.enabled && !slot.paused,
-            asked: slot.asked,
+            asked: slot.asked.front().map(|(_, since)| *since),
             due: slot.due,
             priority: slot.job.priority,
         };
@@ -182,12 +189,19 @@ impl Live {
     fn start(&mut self, index: usize, trigger: Trigger, now: Stamp) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let cancel = CancellationToken::new();
-        slot.asked = None;
-        slot.running = Some(Running { run: None, since: now, cancel: cancel.clone() });
-        let (runner, name, timeout) =
-            (self.runner.clone(), slot.job.name.clone(), slot.job.timeout);
+        let work = match (trigger, slot.asked.pop_front()) {
+            (Trigger::Manual, Some((work, _))) => work,
+            (trigger, asked) => {
+                slot.asked.extend(asked);
+                Work::Read(trigger)
+            }
+        };
+        slot.running = Some(Running { work, run: None, since: now, cancel: cancel.clone() });
+        let (runner, name) = (self.runner.clone(), slot.job.name.clone());
+        // The bound is one of reading; what is mapped from the store takes as long as there is of it.
+        let timeout = slot.job.timeout.filter(|_| matches!(work, Work::Read(_)));
         let task = self.tasks.spawn(async move {
-            let mut run = runner.run(&name, trigger, cancel.clone());
+            let mut run = runner.run(&name, work, cancel.clone());
             if let Some(timeout) = timeout {
                 match tokio::time::timeout(timeout, &mut run).await {
                     Ok(result) => return result,
@@ -218,6 +232,13 @@ impl Live {
             },
         });
         let (started, ending) = (running.since, result.ended);
+        if !matches!(running.work, Work::Read(_)) {
+            // The sync's own times do not change by it. What a pause stopped goes on before anything else.
+            if ending == Ending::Interrupted && matches!(running.work, Work::Remap(_)) {
+                slot.asked.push_front((running.work, now));
+            }
+            return;
+        }
         let last = Last { started, ending: ending.clone(), seen: true };
         slot.due = plan::due(&slot.job.when, Some(&last), now, slot.seed);
         slot.job.last =
@@ -239,8 +260,8 @@ impl Live {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::RunNow(name, answer) => {
-                let asked = self.run_now(&name);
+            Command::Ask(name, work, answer) => {
+                let asked = self.wish(&name, work);
                 drop(answer.send(asked));
             }
             Command::Pause(name, paused, answer) => {
@@ -262,7 +283,7 @@ impl Live {
         found.ok_or_else(|| Error::Unknown(name.clone()))
     }
 
-    fn run_now(&mut self, name: &SyncName) -> Result<Asked, Error> {
+    fn wish(&mut self, name: &SyncName, work: Work) -> Result<Asked, Error> {
         let (index, now) = (self.find(name)?, self.now());
         let Some(slot) = self.slots.get_mut(index) else {
             return Err(Error::Unknown(name.clone()));
@@ -273,15 +294,22 @@ impl Live {
         if !slot.job.enabled {
             return Err(Error::Disabled(name.clone()));
         }
-        if slot.running.is_some() || slot.asked.is_some() {
+        let running = slot.running.as_ref().is_some_and(|running| running.work == work);
+        let asked = slot.asked.iter().any(|(asked, _)| *asked == work);
+        // A wish to read is met by the run in hand, whatever started that.
+        let read = matches!(work, Work::Read(_)) && slot.running.is_some();
+        if running || asked || read || slot.asked.len() >= MOST_ASKED {
             return Err(Error::Running(name.clone()));
         }
         if slot.paused {
             return Err(Error::Paused(name.clone()));
         }
-        slot.asked = Some(now);
+        let busy = slot.running.is_some();
+        slot.asked.push_back((work, now));
         self.tick();
-        let started = self.slots.get(index).is_some_and(|slot| slot.running.is_some());
+        let started = self.slots.get(index).is_some_and(|slot| {
+            !busy && slot.running.as_ref().is_some_and(|running| running.work == work)
+        });
         Ok(if started { Asked::Started } else { Asked::Queued })
     }
 
@@ -300,7 +328,8 @@ impl Live {
         }
         slot.paused = paused;
         if paused {
-            slot.asked = None;
+            // A remap that was asked for is kept in the store, and done when the sync is resumed.
+            slot.asked.retain(|(work, _)| matches!(work, Work::Remap(_)));
             if let Some(running) = &slot.running {
                 running.cancel.cancel();
             }
@@ -325,7 +354,7 @@ impl Live {
                 (Some(running), _) => State::Running { run: running.run, since: running.since },
                 (None, _) if !slot.job.enabled => State::Disabled,
                 (None, _) if slot.paused => State::Paused,
-                (None, _) if slot.asked.is_some() => State::Due,
+                (None, _) if !slot.asked.is_empty() => State::Due,
                 (None, _) if due.is_some_and(|due| due.at <= now) => State::Due,
                 (None, Some(ending)) if plan::waits_for_connection(ending) => {
                     State::AwaitingConnection

@@ -19,13 +19,24 @@ use crate::config::{SyncConfig, When};
 use crate::events::Bus;
 use crate::model::{Ending, Run, RunId, Stamp, SyncName, Trigger};
 
+/// What a run of a sync does. There is one run of a sync at a time, whatever it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Reads what changed in the org.
+    Read(Trigger),
+    /// Maps the stored records anew: all, or those that changed at this time or later.
+    Remap(Option<Stamp>),
+    /// Maps the failed records of this run again.
+    Retry(RunId),
+}
+
 /// What executes a sync.
 pub trait Runner: Send + Sync + 'static {
     /// Runs a sync to an end. When `cancel` is cancelled it finishes the batch in hand and ends as interrupted.
     fn run<'a>(
         &'a self,
         sync: &'a SyncName,
-        trigger: Trigger,
+        work: Work,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, RunResult>;
 
@@ -67,10 +78,12 @@ pub struct Job {
     pub timeout: Option<Duration>,
     /// Its last run, so that a restart does not run everything again.
     pub last: Option<LastRun>,
+    /// What was left unfinished beside that, to be done first.
+    pub left: Option<Work>,
 }
 
 impl Job {
-    /// The job of a configured sync and its last run in the store.
+    /// The job of a configured sync and its last run in the store that asked the org.
     pub fn new(sync: &SyncConfig, last: Option<&Run>) -> Self {
         let last = last.map(|run| LastRun {
             run: Some(run.id),
@@ -86,6 +99,7 @@ impl Job {
             enabled: sync.enabled,
             timeout: sync.timeout,
             last,
+            left: None,
         }
     }
 }
@@ -207,7 +221,7 @@ impl Scheduler {
 
 /// What is asked of the task.
 enum Command {
-    RunNow(SyncName, oneshot::Sender<Result<Asked, Error>>),
+    Ask(SyncName, Work, oneshot::Sender<Result<Asked, Error>>),
     Pause(SyncName, bool, oneshot::Sender<Result<(), Error>>),
     Status(oneshot::Sender<Vec<SyncStatus>>),
     Idle(oneshot::Sender<()>),
@@ -230,7 +244,12 @@ impl std::fmt::Debug for Handle {
 impl Handle {
     /// Runs a sync as soon as a place is free, whatever its schedule says.
     pub async fn run_now(&self, sync: &SyncName) -> Result<Asked, Error> {
-        self.ask(|answer| Command::RunNow(sync.clone(), answer)).await?
+        self.wish(sync, Work::Read(Trigger::Manual)).await
+    }
+
+    /// Does this work as soon as a place is free and the sync's run in hand, if there is one, has ended.
+    pub async fn wish(&self, sync: &SyncName, work: Work) -> Result<Asked, Error> {
+        self.ask(|answer| Command::Ask(sync.clone(), work, answer)).await?
     }
 
     /// Pauses a sync until it is resumed; a run in progress finishes the batch in hand. Survives restarts.

@@ -54,10 +54,15 @@ impl Runner for Fake {
     fn run<'a>(
         &'a self,
         sync: &'a SyncName,
-        trigger: Trigger,
+        work: Work,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, RunResult> {
         Box::pin(async move {
+            let trigger = match work {
+                Work::Read(trigger) => trigger,
+                Work::Remap(_) => Trigger::Remap,
+                Work::Retry(_) => Trigger::Retry,
+            };
             let run = {
                 let mut seen = self.seen.lock().unwrap();
                 seen.overlapped |= seen.running.contains(sync);
@@ -116,6 +121,7 @@ fn job(name: &str, seconds: u64) -> Job {
         enabled: true,
         timeout: None,
         last: None,
+        left: None,
     }
 }
 
@@ -407,4 +413,44 @@ async fn without_a_handle_everything_ends() {
     tokio::time::sleep(seconds(2)).await;
     let seen = fake.seen.lock().unwrap();
     assert_eq!((seen.cancelled, seen.running.len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remap_and_a_retry_wait_for_the_run_in_hand_and_change_no_times() {
+    let world = world(vec![job("a", 600)], seconds(100), 4).await;
+    let (handle, a) = (&world.handle, sync("a"));
+    world.fake.began.notified().await;
+    assert_eq!(handle.wish(&a, Work::Retry(RunId(1))).await, Ok(Asked::Queued));
+    assert_eq!(handle.wish(&a, Work::Remap(None)).await, Ok(Asked::Queued));
+    assert_eq!(handle.wish(&a, Work::Remap(None)).await, Err(Error::Running(a.clone())));
+    assert_eq!(handle.run_now(&a).await, Err(Error::Running(a.clone())));
+    tokio::time::sleep(seconds(950)).await;
+    let starts = world.starts("a");
+    let next = starts[3].1;
+    assert_eq!(starts[..3], [(Trigger::Schedule, 0), (Trigger::Retry, 100), (Trigger::Remap, 200)]);
+    assert_eq!(starts[3].0, Trigger::Schedule);
+    assert!((600..=630).contains(&next), "by its interval since the last run that read: {next}");
+    assert!(!world.fake.seen.lock().unwrap().overlapped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remap_goes_on_after_a_pause_and_after_a_restart() {
+    let mut by_hand = job("a", 600);
+    by_hand.when = When::Manual;
+    by_hand.left = Some(Work::Remap(Some(START)));
+    by_hand.timeout = Some(seconds(1));
+    let world = world(vec![by_hand], seconds(100), 4).await;
+    world.fake.began.notified().await;
+    world.handle.pause(&sync("a")).await.unwrap();
+    world.handle.wait_idle().await.unwrap();
+    assert_eq!(world.state("a").await, State::Paused);
+    world.handle.resume(&sync("a")).await.unwrap();
+    world.handle.wait_idle().await.unwrap();
+    let triggers: Vec<Trigger> = world.starts("a").iter().map(|(trigger, _)| *trigger).collect();
+    assert_eq!(triggers, [Trigger::Remap, Trigger::Remap]);
+    assert_eq!(
+        world.fake.seen.lock().unwrap().cancelled,
+        1,
+        "the bound of a run is one of reading"
+    );
 }

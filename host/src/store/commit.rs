@@ -25,13 +25,14 @@ use super::error::Error;
 use super::feed::Lines;
 use super::known::{Known, read_entries};
 use super::layout::Space;
+use super::mapping::Remap;
 use super::meta::{Meta, SyncState, to_json};
 use super::names::Class;
 use super::plan::{Change, Planner};
 use super::records::Failed;
 use super::runs::{read_state, write_run};
 use crate::model::{
-    Batch, Counts, Cursor, Outcome, PageNote, RecordId, Rejection, Run, RunId, SyncName,
+    Batch, Counts, Cursor, Maker, Outcome, PageNote, RecordId, Rejection, Run, RunId, SyncName,
 };
 
 /// A mapped batch, and where the sync stands after it.
@@ -54,6 +55,11 @@ pub struct Commit<'a> {
     pub page: PageNote,
     /// Calls that the run has spent so far.
     pub calls: u64,
+    /// Who said what became of the records; none when it is not to be remembered.
+    pub maker: Option<&'a Maker>,
+    /// How far a remap stands after this batch. In a remap the records that come out as they are stored count as
+    /// unchanged, and nothing of them is written.
+    pub remap: Option<&'a Remap>,
     /// Whether to keep the records as Salesforce sent them; those that failed always are.
     pub keep_raw: bool,
 }
@@ -90,6 +96,7 @@ impl Store {
     pub fn commit(&self, commit: Commit<'_>) -> Result<Committed, Error> {
         let started = Instant::now();
         let Commit { batch, mut known, outcomes, .. } = commit;
+        let said = outcomes.iter().any(|verdict| matches!(verdict, Verdict::Became(_)));
         if outcomes.len() != batch.len() || known.digests.len() != batch.len() {
             return Err(Error::Verdicts { wanted: batch.len(), found: outcomes.len() });
         }
@@ -122,6 +129,7 @@ impl Store {
             entries: Vec::with_capacity(batch.len()),
             owners: HashMap::new(),
             track: false,
+            again: commit.remap.is_some(),
             conflicts: 0,
         };
         let changes = planner.plan(batch, known, outcomes)?;
@@ -152,6 +160,8 @@ impl Store {
         run.timing.add(&page.timing);
         write_run(&run, &mut writer.packer, &mut writes)?;
 
+        let maker = commit.maker.filter(|_| said);
+        self.write_mapping((commit.sync, sync), maker, commit.remap, &mut writes)?;
         let number = writer.meta.number + 1;
         state.number = number;
         state.cursor = commit.cursor;

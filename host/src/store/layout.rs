@@ -16,6 +16,8 @@ pub(super) enum Space {
     Name = b'n',
     /// sync -> cursor, commit number, counts.
     Sync = b's',
+    /// sync -> the plugins that made what is stored of it, and the remap in hand.
+    Mapping = b'g',
     /// (sync, first id) -> entries of some sixteen records.
     Record = b'r',
     /// (sync, kind, key) -> id, for outputs whose key is not their record's id.
@@ -115,6 +117,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'm') => "meta",
         Some(b'n') => "names",
         Some(b's') => "cursors",
+        Some(b'g') => "makers",
         Some(b'r') => "records",
         Some(b'i') => "outputs",
         Some(b'x') => "failed records",

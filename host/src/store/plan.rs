@@ -60,6 +60,8 @@ pub(super) struct Planner<'a> {
     pub(super) owners: HashMap<(u16, String), Option<RecordId>>,
     /// Whether keys that are their record's id must be looked after too: only when a record claims the id of another.
     pub(super) track: bool,
+    /// Whether stored records are mapped again: those that come out as they are stored are not touched.
+    pub(super) again: bool,
     pub(super) conflicts: u64,
 }
 
@@ -97,6 +99,14 @@ impl Planner<'_> {
                     Err(rejection) => Change::Became(State::Failed(rejection)),
                 },
             });
+            if let (true, Change::Became(state)) = (self.again, &changes[i])
+                && let Some(entry) = &known.entries[i]
+                && entry.digest == known.digests[i]
+                && stands(entry, &batch.records[i], state, &wanted)
+            {
+                changes[i] = Change::Unchanged;
+                wanted.clear();
+            }
             wants.push(wanted);
         }
 
@@ -377,6 +387,24 @@ impl Planner<'_> {
             _ => {}
         }
     }
+}
+
+/// Whether a record is stored just so.
+fn stands(entry: &Entry, record: &Record, state: &State, wants: &[Want]) -> bool {
+    let held = |want: &Want| {
+        let held = entry.held(want.kind, want.key.as_deref());
+        held.is_some_and(|held| held.digest == xxh3_64(want.body.as_bytes()))
+    };
+    let outputs = match state {
+        State::Mapped => entry.outputs.len() == wants.len() && wants.iter().all(held),
+        State::Skipped(_) => entry.outputs.is_empty(),
+        // A record that fails keeps what it had.
+        State::Failed(_) => true,
+    };
+    outputs
+        && entry.state == *state
+        && entry.stamp == record.stamp
+        && entry.deleted == record.deleted
 }
 
 /// Of records that come twice in a batch only the last acts; all are counted.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::block::{Place, unpack};
+use super::block::unpack;
 use super::codec;
 use super::entry::{Entry, Held, State};
 use super::error::Error;
@@ -67,6 +67,8 @@ pub enum Pick {
     Failed,
     /// Those that failed when this run mapped them, and no later one has since.
     FailedIn(RunId),
+    /// Those that changed at this time or later, by the org's clock.
+    Since(Stamp),
 }
 
 /// Stored records, as Salesforce sent them.
@@ -76,6 +78,12 @@ pub struct RawBatch {
     pub text: Bytes,
     /// Where each lies.
     pub spans: Vec<Span>,
+    /// Records among them that were picked, but whose text was not kept.
+    pub without: Vec<RecordId>,
+    /// Everything up to this record has been looked at.
+    pub last: RecordId,
+    /// How many records that were.
+    pub seen: u64,
 }
 
 /// Reads stored records batch by batch; see [`Store::raw_batches`].
@@ -91,6 +99,8 @@ pub struct RawBatches {
 const TRIES: usize = 4;
 /// A raw batch ends at this many bytes.
 const RAW_BYTES: usize = 8 * 1024 * 1024;
+/// And after looking at so many times the records that it may hold, so that a reader of few can stop soon.
+const LOOKS: usize = 16;
 
 impl Store {
     /// A record of a sync.
@@ -194,10 +204,16 @@ impl Store {
     }
 
     /// Stored records as Salesforce sent them, in batches of at most `size`, by id; each batch is read when it is asked for,
-    /// so memory holds one. Records whose text was not kept are passed over.
-    pub fn raw_batches(&self, sync: &SyncName, pick: Pick, size: usize) -> RawBatches {
+    /// so memory holds one. Begins behind the record `after`. A batch in whose stretch nothing was picked is empty.
+    pub fn raw_batches(
+        &self,
+        sync: &SyncName,
+        pick: Pick,
+        after: Option<RecordId>,
+        size: usize,
+    ) -> RawBatches {
         let number = self.sync_number(sync);
-        RawBatches { store: self.clone(), sync: number, pick, size: size.max(1), after: None }
+        RawBatches { store: self.clone(), sync: number, pick, size: size.max(1), after }
     }
 
     /// The ids of the records of a sync that failed, after `after`.
@@ -253,20 +269,27 @@ impl Store {
         Ok(Some(RecordView { id, stamp, deleted, state, raw, outputs, run }))
     }
 
-    /// The kept text of a record, when it is picked.
-    fn picked(&self, sync: u16, id: &RecordId, pick: Pick) -> Result<Option<String>, Error> {
+    /// The kept text of a record, when it is picked and when it was kept.
+    fn picked(
+        &self,
+        sync: u16,
+        id: &RecordId,
+        pick: Pick,
+    ) -> Result<Option<Option<String>>, Error> {
         for _ in 0..TRIES {
             let Some(entry) = self.entry(sync, id)? else { return Ok(None) };
             let wanted = match pick {
                 Pick::All => true,
                 Pick::Failed => matches!(entry.state, State::Failed(_)),
                 Pick::FailedIn(run) => matches!(entry.state, State::Failed(_)) && entry.run == run,
+                Pick::Since(stamp) => entry.stamp >= stamp,
             };
-            let Some(Place { block, index }) = entry.raw.filter(|_| wanted) else {
+            if !wanted {
                 return Ok(None);
-            };
-            if let Some(text) = self.text(Place { block, index }, id)? {
-                return Ok(Some(text));
+            }
+            let Some(place) = entry.raw else { return Ok(Some(None)) };
+            if let Some(text) = self.text(place, id)? {
+                return Ok(Some(Some(text)));
             }
         }
         let key = Space::Record.record(sync, id);
@@ -278,23 +301,30 @@ impl RawBatches {
     fn read(&mut self, sync: u16) -> Result<Option<RawBatch>, Error> {
         let (store, after) = (self.store.clone(), self.after);
         let ids: Box<dyn Iterator<Item = Result<RecordId, Error>>> = match self.pick {
-            Pick::All => Box::new(groups::ids(&store.0.disk, sync, after)),
+            Pick::All | Pick::Since(_) => Box::new(groups::ids(&store.0.disk, sync, after)),
             Pick::Failed | Pick::FailedIn(_) => Box::new(store.failed_ids(sync, after)),
         };
         let mut text = Vec::new();
-        let mut spans = Vec::new();
+        let (mut spans, mut without, mut seen) = (Vec::new(), Vec::new(), 0);
         for item in ids {
             let id = item?;
-            if let Some(raw) = store.picked(sync, &id, self.pick)? {
-                spans.push(Span { start: text.len() as u32, len: raw.len() as u32 });
-                text.extend_from_slice(raw.as_bytes());
+            match store.picked(sync, &id, self.pick)? {
+                Some(Some(raw)) => {
+                    spans.push(Span { start: text.len() as u32, len: raw.len() as u32 });
+                    text.extend_from_slice(raw.as_bytes());
+                }
+                Some(None) => without.push(id),
+                None => {}
             }
+            seen += 1;
             self.after = Some(id);
-            if spans.len() >= self.size || text.len() >= RAW_BYTES {
+            let found = spans.len() + without.len();
+            if found >= self.size || text.len() >= RAW_BYTES || seen >= LOOKS * self.size {
                 break;
             }
         }
-        Ok((!spans.is_empty()).then(|| RawBatch { text: Bytes::from(text), spans }))
+        let Some(last) = self.after.filter(|_| seen > 0) else { return Ok(None) };
+        Ok(Some(RawBatch { text: Bytes::from(text), spans, without, last, seen: seen as u64 }))
     }
 }
 

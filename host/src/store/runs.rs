@@ -90,6 +90,7 @@ impl Store {
             timing: Timing::default(),
             notes: Vec::new(),
             schema: None,
+            without_text: 0,
         };
         let meta = Meta { next_run: id.0 + 1, ..writer.meta };
         writes.put(Meta::key(), &meta.write());

@@ -39,6 +39,16 @@ pub enum Error {
         /// The sync.
         sync: SyncName,
     },
+    /// A remap needs a field that the stored texts do not have.
+    #[error(
+        "sync {sync}: its plugin needs {field}, which the last run did not fetch, so the stored records do not have it"
+    )]
+    NeverFetched {
+        /// The sync.
+        sync: SyncName,
+        /// The field.
+        field: String,
+    },
     /// Not as many records came as Salesforce said.
     #[error(
         "Salesforce counted {told} records and sent {arrived}; what came is stored, and the next run reads the window again"
@@ -67,6 +77,7 @@ impl Error {
             Self::NotQueryable { .. } => "object.not-queryable",
             Self::MissingField { .. } => "field.missing",
             Self::NothingToRead { .. } => "sync.no-fields",
+            Self::NeverFetched { .. } => "remap.not-fetched",
             Self::Count { .. } => "count.mismatch",
             Self::Stored(_) => "store.record",
             Self::Task(_) => "host.task",

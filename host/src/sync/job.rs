@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use crate::config::SyncConfig;
 use crate::events::{Bus, Event, Level};
 use crate::model::{
-    Batch, Caller, ConnectionName, Cursor, Ending, Outcome, PageNote, RetryNote, Run, RunId,
+    Batch, Caller, ConnectionName, Cursor, Ending, Maker, Outcome, PageNote, RetryNote, Run, RunId,
     Schema, Stamp, Timing, Trigger,
 };
 use crate::plugin::{self, Lookup, Plugin, Settings};
 use crate::salesforce::Org;
-use crate::store::{self, Commit, Known, NewRun, Store, Verdict};
+use crate::store::{self, Commit, Known, NewRun, Remap, Store, Verdict};
 
 use super::Error;
 use super::reader::{Fetched, Reader};
@@ -52,6 +52,11 @@ impl Job {
     /// The local time.
     pub(super) fn now(&self) -> Stamp {
         self.org.gate().now()
+    }
+
+    /// The plugin with its settings, as the store remembers whose work it holds.
+    pub fn maker(&self) -> Maker {
+        self.plugin.maker(&self.settings)
     }
 
     pub(super) fn pace(&self) -> Pace {
@@ -214,7 +219,7 @@ impl Job {
                 }
             })
             .collect();
-        Ok(Mapped { run, batch, known, verdicts, note })
+        Ok(Mapped { run, batch, known, verdicts, note, maker: self.maker(), remap: None })
     }
 
     /// Commits a batch in one step.
@@ -224,7 +229,7 @@ impl Job {
         cursor: Cursor,
         calls: u64,
     ) -> Result<(), Error> {
-        let Mapped { run, batch, known, verdicts, note } = mapped;
+        let Mapped { run, batch, known, verdicts, note, maker, remap } = mapped;
         let (begun, timing, page) = (Instant::now(), note.timing, note.page);
         let committed = self.store.commit(Commit {
             run,
@@ -235,6 +240,8 @@ impl Job {
             cursor,
             page: note,
             calls,
+            maker: Some(&maker),
+            remap: remap.as_ref(),
             keep_raw: self.sync.keep_raw,
         })?;
         self.bus.emit(Event::BatchCommitted {
@@ -374,6 +381,10 @@ pub(super) struct Mapped {
     /// One a record, in order.
     pub verdicts: Vec<Verdict>,
     pub note: PageNote,
+    /// Who said so.
+    pub maker: Maker,
+    /// Where a remap stands once this is committed.
+    pub remap: Option<Remap>,
 }
 
 /// A page that is mapped and not yet committed.

@@ -1,9 +1,10 @@
 //! Maps the failed records of a run again, from the store: no API call is spent.
 
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
-use crate::model::{PageNote, Run, RunId, Selection, Span, Trigger};
-use crate::store::{Failure, State};
+use crate::model::{Ending, PageNote, Run, RunId, Selection, Span, Trigger};
+use crate::store::{self, Failure, State};
 
 use super::job::blocking;
 use super::{BATCH, Error, Job};
@@ -11,18 +12,30 @@ use super::{BATCH, Error, Job};
 /// Maps what failed in `failed` with the present plugin, as a run of its own. The cursor stays where it is.
 ///
 /// A record that was mapped or has changed since is left alone: its failure is history.
-pub async fn retry(job: &Job, failed: &Run) -> Result<Run, Error> {
+pub async fn retry(
+    job: &Job,
+    failed: &Run,
+    cancel: &CancellationToken,
+) -> Result<Run, store::Error> {
     let run = job.begin(Trigger::Retry, &failed.connection).await?;
     let (id, work, failed) = (run.id, job.clone(), failed.clone());
-    let ending = match blocking(move || work.retry_all(id, &failed)).await {
-        Ok(()) => job.finished(id)?,
-        Err(error) => job.stopped(&error, &run.connection),
-    };
-    Ok(job.end(id, ending).await?)
+    let cancel = cancel.clone();
+    let retried = blocking(move || match work.retry_all(id, &failed, &cancel)? {
+        true => work.finished(id),
+        false => Ok(Ending::Interrupted),
+    });
+    let ending = retried.await.unwrap_or_else(|error| job.stopped(&error, &run.connection));
+    job.end(id, ending).await
 }
 
 impl Job {
-    fn retry_all(&self, run: RunId, failed: &Run) -> Result<(), Error> {
+    /// Retries batch after batch; false when it was stopped.
+    fn retry_all(
+        &self,
+        run: RunId,
+        failed: &Run,
+        cancel: &CancellationToken,
+    ) -> Result<bool, Error> {
         let note = format!("retries the failed records of run {}", failed.id);
         self.store.update_run(run, |run| run.notes.push(note))?;
         let reads = &self.plugin.description().reads;
@@ -32,13 +45,14 @@ impl Job {
         };
         let selection = Selection::new(&fields, failed.stamp_field.as_deref());
         let (mut after, mut number) = (None, 0);
-        loop {
+        while !cancel.is_cancelled() {
             let failures = self.store.failures(failed.id, after, BATCH)?;
-            let Some(last) = failures.last() else { return Ok(()) };
+            let Some(last) = failures.last() else { return Ok(true) };
             after = Some(last.n);
             self.retry_batch(run, number, &selection, &failures)?;
             number += 1;
         }
+        Ok(false)
     }
 
     fn retry_batch(

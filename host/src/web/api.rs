@@ -15,6 +15,7 @@ use super::Shared;
 use super::ask::{Answer, Ask, Json, Limit, Reply, Taken};
 use super::problem::Problem;
 use super::reader::{self, Reader};
+use super::rework;
 use super::routes::Routes;
 use super::view;
 use crate::model::{RecordId, Run, RunId, SyncName};
@@ -34,7 +35,7 @@ pub(super) fn routes(guarded: bool) -> axum::Router<Shared> {
 
 /// Everything that programs may ask. A route that is missing here does not exist.
 fn table() -> Routes {
-    Routes::default()
+    let routes = Routes::default()
         .get("/healthz", "Whether the process answers.", healthz)
         .get("/readyz", "Whether the store answers and the host is not stopping.", readyz)
         .get("/api/v1/runs", "Runs, newest first.", runs)
@@ -54,7 +55,8 @@ fn table() -> Routes {
         .get("/api/v1/feed", "Changes of outputs, in order.", feed)
         .get("/api/v1/limits", "What is known of the org's daily API calls.", limits)
         .get("/api/v1/connections", "The connections and how they stand.", connections)
-        .get("/api/v1/events", "Everything that happens, as server-sent events.", events)
+        .get("/api/v1/events", "Everything that happens, as server-sent events.", events);
+    rework::add(routes)
 }
 
 fn openapi(document: &str) -> Response {

@@ -7,6 +7,7 @@ mod guard;
 mod pages;
 mod problem;
 pub mod reader;
+mod rework;
 mod routes;
 pub mod text;
 pub mod view;

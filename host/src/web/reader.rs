@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::view;
+use crate::app;
 use crate::config::{Allowance, Config, PluginRef};
-use crate::model::{ConnectionName, Purpose, RecordId, Run, RunId, Stamp, SyncName, Usage};
+use crate::model::{ConnectionName, Maker, Purpose, RecordId, Run, RunId, Stamp, SyncName, Usage};
+use crate::plugin;
 use crate::schedule::{State, SyncStatus};
 use crate::store::{self, Store};
 
@@ -55,12 +57,29 @@ impl Error {
 pub struct Reader {
     store: Store,
     config: Arc<Config>,
+    makers: Makers,
 }
 
+/// Tells with which plugin and settings a sync would be mapped now; none when that cannot be known.
+pub type Makers = Arc<dyn Fn(&SyncName) -> Option<Maker> + Send + Sync>;
+
 impl Reader {
-    /// Reads this store.
+    /// Reads this store. Which plugins there are is read from their files each time.
     pub fn new(store: Store, config: Arc<Config>) -> Self {
-        Self { store, config }
+        let configured = config.clone();
+        let makers = move |name: &SyncName| {
+            let source = app::plugin_source(&configured.sync(name)?.plugin);
+            // A file that cannot be read is told of by whoever runs it.
+            let plugin = plugin::digest(&source).ok()?;
+            Some(Maker { plugin, settings: None })
+        };
+        Self { store, config, makers: Arc::new(makers) }
+    }
+
+    /// The same, told by a host which plugins it holds.
+    #[must_use]
+    pub fn with_makers(self, makers: Makers) -> Self {
+        Self { makers, ..self }
     }
 
     /// The store.
@@ -191,7 +210,7 @@ impl Reader {
                 object: sync.object.clone(),
                 connections: sync.connections.iter().cloned().collect(),
                 failover: sync.failover,
-                plugin: plugin(&sync.plugin),
+                plugin: named(&sync.plugin),
                 schedule: sync.schedule.to_string(),
                 enabled: sync.enabled,
                 state: status.map(|status| doing(&status.state).to_owned()),
@@ -205,9 +224,30 @@ impl Reader {
                 records: counts.records,
                 outputs: counts.outputs,
                 cursor: self.store.cursor(&sync.name)?,
+                remap: self.remap(&sync.name, counts.records)?,
             });
         }
         Ok(view::Syncs { syncs })
+    }
+
+    /// Whether what is stored of a sync should be mapped anew.
+    fn remap(&self, sync: &SyncName, records: u64) -> Result<Option<view::Remap>, Error> {
+        if records == 0 {
+            return Ok(None);
+        }
+        let Some(present) = (self.makers)(sync) else { return Ok(None) };
+        let mapping = self.store.mapping(sync)?;
+        let Some(other) = mapping.other_than(&present) else { return Ok(None) };
+        let what =
+            if other.plugin == present.plugin { "its plugin's settings" } else { "its plugin" };
+        let in_hand = mapping.remap.as_ref().filter(|remap| remap.maker.is_like(&present));
+        Ok(Some(view::Remap {
+            why: format!("{what} changed after records were mapped"),
+            made_by: other.plugin.clone(),
+            present: present.plugin,
+            records,
+            seen: in_hand.map(|remap| remap.seen),
+        }))
     }
 
     /// What is known of the org's API calls: the newest reading (`live`, or what a run kept), and the journal.
@@ -255,7 +295,7 @@ impl Reader {
 }
 
 /// A plugin as the configuration names it.
-pub fn plugin(plugin: &PluginRef) -> String {
+pub fn named(plugin: &PluginRef) -> String {
     match plugin {
         PluginRef::Stock(name) => name.clone(),
         PluginRef::File(path) => path.display().to_string(),

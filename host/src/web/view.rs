@@ -194,6 +194,24 @@ pub struct Sync {
     pub outputs: u64,
     /// How far it has come.
     pub cursor: Cursor,
+    /// Why its stored records should be mapped anew, when they should.
+    #[serde(default)]
+    pub remap: Option<Remap>,
+}
+
+/// What is stored of a sync is not all the work of its present plugin, so a remap is offered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remap {
+    /// What changed, for a person.
+    pub why: String,
+    /// SHA-256 of the plugin that made the newest of what is stored and not the present plugin's.
+    pub made_by: String,
+    /// SHA-256 of the present plugin.
+    pub present: String,
+    /// Records that are stored.
+    pub records: u64,
+    /// Records that a remap has seen which is under way or was stopped in the middle; none when there is none.
+    pub seen: Option<u64>,
 }
 
 /// The configured syncs, in the configuration's order.

@@ -4,6 +4,7 @@
 use kilofold::model::{Ending, Trigger};
 use kilofold::store::State;
 use support::{Setup, id, name, plugin, sync};
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_poisonous_record_in_a_thousand_costs_one_record() {
@@ -56,8 +57,9 @@ async fn one_poisonous_record_in_a_thousand_costs_one_record() {
     env.write_config();
     env.open().await;
     let asked = env.sim.requests().len();
+    let cancel = CancellationToken::new();
     for run in failed {
-        let retry = env.app().retry(run.id).await.unwrap();
+        let retry = env.app().retry(run.id, &cancel).await.unwrap();
         assert_eq!((retry.trigger, &retry.ending), (Trigger::Retry, &Some(Ending::Succeeded)));
         assert_eq!((retry.counts.mapped, retry.counts.fetched, retry.calls), (3, 3, 0));
         assert_eq!(retry.plugin.unwrap().name, "passthrough");
@@ -66,7 +68,7 @@ async fn one_poisonous_record_in_a_thousand_costs_one_record() {
             let record = env.store().record(&run.sync, id(text)).unwrap().unwrap();
             assert_eq!((&record.state, record.outputs.len()), (&State::Mapped, 1));
         }
-        let again = env.app().retry(run.id).await.unwrap();
+        let again = env.app().retry(run.id, &cancel).await.unwrap();
         assert_eq!(again.counts.fetched, 0, "what was mapped is left alone");
     }
     assert_eq!(env.sim.requests().len(), asked, "the org was asked");

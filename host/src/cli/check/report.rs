@@ -110,7 +110,7 @@ impl Report {
             sync: sync.name.clone(),
             object: sync.object.clone(),
             enabled: sync.enabled,
-            plugin: reader::plugin(&sync.plugin),
+            plugin: reader::named(&sync.plugin),
             schedule: sync.schedule.to_string(),
             page_size: sync.page_size,
             fields: match &sync.fields {

@@ -96,6 +96,12 @@ pub(super) const ALL: &[Explained] = &[
         "see the log, and report it",
     ),
     of(
+        "remap.not-fetched",
+        "the stored records lack a field",
+        "The plugin cannot do without a field that the last run did not fetch, so a remap would fail every record.",
+        "let the sync run once, so that changed records bring the field; or make the field optional in the plugin",
+    ),
+    of(
         "run.interrupted",
         "the run was interrupted",
         "The host stopped or died in the middle of it. What was committed stays.",

@@ -177,7 +177,7 @@ proptest! {
             prop_assert_eq!(stored.records, model.len() as u64);
             prop_assert_eq!(stored.failed, failed as u64);
             let retry: usize =
-                store.raw_batches(&sync, Pick::Failed, 2).map(|b| b.unwrap().spans.len()).sum();
+                store.raw_batches(&sync, Pick::Failed, None, 2).map(|b| b.unwrap().spans.len()).sum();
             prop_assert_eq!(retry, failed);
             prop_assert_eq!(store.failures(run, None, 1000).unwrap().len() as u64, total.failed);
         }

@@ -184,6 +184,7 @@ mod tests {
             records: 0,
             outputs: 0,
             cursor: Cursor::default(),
+            remap: None,
         }
     }
 

@@ -163,6 +163,7 @@ fn trigger(trigger: Trigger) -> &'static str {
         Trigger::Manual => "by hand",
         Trigger::Resume => "after a pause",
         Trigger::Retry => "to retry failed records, from the store",
+        Trigger::Remap => "to map the stored records anew",
     }
 }
 
@@ -219,6 +220,10 @@ fn counts(run: &Run) -> Markup {
 /// Whether as many records came as Salesforce had counted.
 fn check(run: &Run) -> Markup {
     match (run.expected, &run.ending) {
+        (expected, _) if !run.trigger.reads() => html! {
+            @if let Some(stored) = expected { "of " (grouped(stored)) " stored: " }
+            "nothing was asked of Salesforce"
+        },
         (Some(expected), Some(ending)) if expected == run.counts.fetched => html! {
             @if ending.is_success() { span.good { "✓ " } }
             "Salesforce counted " (grouped(expected)) ", and as many came"
@@ -227,9 +232,6 @@ fn check(run: &Run) -> Markup {
             "Salesforce counted " (grouped(expected)) ", " (grouped(run.counts.fetched)) " came"
         },
         (Some(expected), None) => html! { "of " (grouped(expected)) " that Salesforce counted" },
-        (None, _) if run.trigger == Trigger::Retry => {
-            html! { "from the store: nothing was asked of Salesforce" }
-        }
         (None, _) => html! { "Salesforce was not asked for any record" },
     }
 }
