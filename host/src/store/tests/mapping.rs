@@ -112,7 +112,7 @@ fn remembers_whose_work_is_stored() {
     // A page on which nothing was mapped says nothing of the plugin.
     map(&store, run, &one, vec![Verdict::Unchanged], &b, None);
     let mapping = store.mapping(&sync).unwrap();
-    assert_eq!(mapping.makers, [a.clone()]);
+    assert_eq!(mapping.makers, std::slice::from_ref(&a));
     assert_eq!(mapping.other_than(&a), None);
     assert_eq!(mapping.other_than(&b), Some(&a));
     assert_eq!(mapping.other_than(&maker("aa", None)), None, "settings that are not known agree");
