@@ -317,6 +317,12 @@ pub fn open_org(config: &Config, store: &Store, clock: Clock) -> Result<Org, Err
     Ok(Org::new(settings, gate, held, key)?)
 }
 
+/// Where a host that asks for tokens or passwords leaves a token for the command line beside it: who can read the store's
+/// own files may do everything with it anyway.
+pub fn local_token(config: &Config) -> std::path::PathBuf {
+    beside(config, "token")
+}
+
 /// A path beside the store's folder, named after it: `kilofold.data` has `kilofold.data.key`.
 fn beside(config: &Config, what: &str) -> std::path::PathBuf {
     let mut name = config.store.path.as_os_str().to_owned();

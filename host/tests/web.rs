@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -16,7 +17,9 @@ use kilofold::model::{
 };
 use kilofold::schedule::{Handle, Job, Options, PauseStore, RunResult, Runner, Scheduler, Work};
 use kilofold::store::{Commit, NewRun, Store, Verdict};
-use kilofold::web::{Client, Listener, Parts, Problem, Reader, client, view};
+use kilofold::web::{
+    Access, Client, Listener, Parts, Problem, Reader, Role, client, guard, tls, view,
+};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -89,6 +92,18 @@ struct Env {
 
 impl Env {
     async fn new(token: Option<&str>) -> Self {
+        let access = match token {
+            Some(token) => Access::default().with_token(Role::Operate, token.into()),
+            None => Access::default(),
+        };
+        Self::with(access, token, None).await
+    }
+
+    async fn with(
+        access: Access,
+        token: Option<&str>,
+        certificate: Option<(&Path, &Path)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::parse(CONFIG, &folder.path().join("kilofold.toml")).unwrap();
         let config = Arc::new(config);
@@ -118,11 +133,14 @@ impl Env {
             org,
             scheduler: scheduler.clone(),
             bus: bus.clone(),
-            token: token.map(Into::into),
+            access,
+            tls: certificate.map(|(certificate, key)| tls::server(certificate, key).unwrap()),
+            clock: Clock::default(),
         };
         let stop = stopping.clone();
         let serving = tokio::spawn(async move { listener.serve(parts, stop).await.unwrap() });
-        let client = Client::new(address, token.map(Into::into));
+        let pinned = certificate.map(|(certificate, _)| certificate);
+        let client = Client::new(address, token.map(Into::into), pinned).unwrap();
         Self {
             _folder: folder,
             store,
@@ -146,9 +164,13 @@ impl Env {
 
     /// Sends these lines as they are; the status and the whole answer.
     async fn raw(&self, lines: &str) -> (u16, String) {
+        self.raw_with(lines, "").await
+    }
+
+    async fn raw_with(&self, lines: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request =
-            format!("{}\r\nConnection: close\r\n\r\n", lines.trim().replace('\n', "\r\n"));
+            format!("{}\r\nConnection: close\r\n\r\n{body}", lines.trim().replace('\n', "\r\n"));
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -409,12 +431,12 @@ async fn the_token_is_wanted() {
     let env = Env::new(Some("s3cret")).await;
     let own = env.address;
     assert!(env.client.get::<view::Runs>("/api/v1/runs", &[]).await.is_ok());
-    let stranger = Client::new(own, Some("other".into()));
+    let stranger = Client::new(own, Some("other".into()), None).unwrap();
     let refused = stranger.get::<view::Runs>("/api/v1/runs", &[]).await.unwrap_err();
     assert_eq!(refused.code(), "web.token");
-    let (status, answer) = env.raw(&format!("GET / HTTP/1.1\nHost: {own}")).await;
+    let (status, answer) = env.raw(&format!("GET /api/v1/runs HTTP/1.1\nHost: {own}")).await;
     assert_eq!(status, 401);
-    assert!(answer.contains("www-authenticate: Basic"), "{answer}");
+    assert!(answer.contains("www-authenticate: Bearer"), "{answer}");
     assert_eq!(env.raw(&format!("GET /healthz HTTP/1.1\nHost: {own}")).await.0, 200);
     env.close().await;
 }
@@ -481,8 +503,126 @@ async fn a_taken_address_is_named() {
     let error = Listener::bind(env.address).await.unwrap_err();
     assert_eq!(error.code(), "web.bind");
     assert!(error.to_string().contains(&env.address.to_string()));
-    let nobody = Client::new("127.0.0.1:1".parse().unwrap(), None);
+    let nobody = Client::new("127.0.0.1:1".parse().unwrap(), None, None).unwrap();
     let error = nobody.get::<Value>("/healthz", &[]).await.unwrap_err();
     assert_eq!(error.code(), "web.unreachable");
+    env.close().await;
+}
+
+/// A header of an answer.
+fn header<'a>(answer: &'a str, name: &str) -> &'a str {
+    let line = answer.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+    line.unwrap_or_else(|| panic!("no {name}: {answer}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_signs_in_and_out() {
+    let hash = |text: &str| guard::Hash::parse(&guard::hash(&text.into()).unwrap()).unwrap();
+    let access = Access::default()
+        .with_password(Role::Operate, hash("all of it!"))
+        .with_password(Role::View, hash("only a look"));
+    let env = Env::with(access, None, None).await;
+    let own = env.address;
+    let browse = async |method: &str, path: &str, more: &str, body: &str| {
+        let length = body.len();
+        env.raw_with(
+            &format!(
+                "{method} {path} HTTP/1.1\nHost: {own}\nAccept: text/html\nContent-Length: {length}\n{more}"
+            ),
+            body,
+        )
+        .await
+    };
+    const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
+    let (status, answer) = browse("GET", "/?before=7", "", "").await;
+    assert_eq!((status, header(&answer, "location")), (303, "/login?to=%2F%3Fbefore%3D7"));
+    let (status, door) = browse("GET", "/login?to=%2F%3Fbefore%3D7", "", "").await;
+    assert!(status == 200 && door.contains("value=\"/?before=7\""), "{door}");
+    assert!(header(&door, "content-security-policy").starts_with("default-src 'none'"));
+
+    let enter = async |password: &str| {
+        let body = format!("password={}&to=%2F%3Fbefore%3D7", password.replace(' ', "+"));
+        browse("POST", "/login", FORM, &body).await
+    };
+    let (status, answer) = enter("All of it!").await;
+    assert!(status == 401 && answer.contains("not the password"), "{answer}");
+    let cookie = async |password: &str| {
+        let (status, answer) = enter(password).await;
+        assert_eq!((status, header(&answer, "location")), (303, "/?before=7"));
+        let set = header(&answer, "set-cookie");
+        assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{set}");
+        format!("Cookie: {}", set.split(';').next().unwrap())
+    };
+    let (all, look) = (cookie("all of it!").await, cookie("only a look").await);
+    for who in [&all, &look] {
+        assert_eq!(browse("GET", "/api/v1/runs", who, "").await.0, 200);
+        assert_eq!(browse("GET", "/", who, "").await.0, 200);
+    }
+    let pause = "/api/v1/syncs/Contact/pause";
+    let (status, answer) = browse("POST", pause, &look, "").await;
+    assert!(status == 403 && answer.contains("web.role"), "{answer}");
+    let (status, answer) = browse("POST", pause, &all, "").await;
+    assert!(status == 403 && answer.contains("web.csrf"), "{answer}");
+    assert!(!env.store.sync_paused(&SyncName::new("Contact").unwrap()).unwrap());
+
+    // Wrong passwords, time after time, make everybody at that address wait.
+    for _ in 0..4 {
+        assert_eq!(enter("wrong").await.0, 401);
+    }
+    let (status, answer) = enter("all of it!").await;
+    assert_eq!(status, 429);
+    assert!(header(&answer, "retry-after").parse::<u64>().unwrap() >= 1);
+    // Who is in stays in.
+    assert_eq!(browse("GET", "/api/v1/runs", &all, "").await.0, 200);
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn speaks_tls_to_who_knows_the_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pairs = Vec::new();
+    for name in ["own", "other"] {
+        let made = rcgen::generate_simple_self_signed(vec!["box.example".to_owned()]).unwrap();
+        let (cert, key) =
+            (folder.path().join(format!("{name}.pem")), folder.path().join(format!("{name}.key")));
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        pairs.push((cert, key));
+    }
+    let (cert, key) = &pairs[0];
+    let access = Access::default().with_token(Role::Operate, "s3cret".into());
+    let env = Env::with(access, Some("s3cret"), Some((cert, key))).await;
+    // Somebody who never shakes hands hinders nobody.
+    let _silent = TcpStream::connect(env.address).await.unwrap();
+    assert!(env.client.get::<view::Runs>("/api/v1/runs", &[]).await.is_ok());
+    let stranger = Client::new(env.address, Some("s3cret".into()), Some(&pairs[1].0)).unwrap();
+    let refused = stranger.get::<view::Runs>("/api/v1/runs", &[]).await.unwrap_err();
+    assert_eq!(refused.code(), "web.unreachable");
+    assert!(refused.to_string().contains("not the configured one"), "{refused}");
+    assert!(tls::server(cert, &pairs[1].1).is_err(), "a key of another certificate");
+    let error = tls::server(key, key).unwrap_err().to_string();
+    assert!(error.contains("own.key") && error.contains("no certificate"), "{error}");
+    env.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_has_its_policy() {
+    let env = Env::new(None).await;
+    let own = env.address;
+    for (line, wanted) in [
+        ("GET /api/v1/runs", 200),
+        ("GET /api/v1/openapi.json", 200),
+        ("GET /healthz", 200),
+        ("GET /", 200),
+        ("GET /nothing", 404),
+        ("PUT /api/v1/runs", 405),
+    ] {
+        let (status, answer) = env.raw(&format!("{line} HTTP/1.1\nHost: {own}")).await;
+        assert_eq!(status, wanted, "{line}");
+        assert!(header(&answer, "content-security-policy").contains("frame-ancestors 'none'"));
+        assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
+    }
+    let (status, answer) = env.raw("GET /api/v1/runs HTTP/1.1\nHost: evil.example").await;
+    assert!(status == 421 && answer.contains("content-security-policy: default-src 'none'"));
     env.close().await;
 }

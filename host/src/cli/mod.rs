@@ -15,6 +15,7 @@ mod init;
 mod limits;
 mod logs;
 pub mod out;
+mod password;
 mod plugin;
 pub mod progress;
 mod records;
@@ -105,6 +106,8 @@ enum Command {
     Limits,
     Retry(retry::Args),
     Remap(remap::Args),
+    /// Makes the hash of a password that lets people onto the page
+    Password,
     /// Checks plugins, for their authors
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -142,6 +145,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Records(args) => records::run(args, globals).await,
             Command::Feed(args) => feed::run(args, globals).await,
             Command::Limits => limits::run(globals).await,
+            Command::Password => password::run(globals),
             Command::Retry(args) => retry::run(args, globals).await,
             Command::Remap(args) => remap::run(args, globals).await,
             Command::Plugin(command) => plugin::run(command, globals).await,

@@ -1,16 +1,21 @@
 //! `kilofold serve`: the host process.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use tokio::task::{JoinError, JoinHandle};
 
 use super::{Failure, Globals, open};
-use crate::app::App;
+use crate::app::{self, App};
+use crate::config::Config;
 use crate::error::Exit;
 use crate::events::Event;
 use crate::schedule;
-use crate::web::{self, Listener, Parts};
+use crate::web::{self, Access, Listener, Parts, Role, tls};
 
 /// Serves until a signal comes; a second one leaves at once.
 pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
@@ -41,8 +46,21 @@ pub struct Running {
 
 /// Starts the schedule, and answers on the listener.
 pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
-    let token = app.config.web.token.as_ref().map(|token| token.read()).transpose()?;
+    let web = &app.config.web;
+    let mut access = Access::read(web).map_err(web::Error::from)?;
+    if !access.is_open() {
+        access = access.with_token(Role::Operate, leave_token(&app.config)?);
+    }
+    let tls = web.tls.as_ref().map(|tls| tls::server(&tls.certificate, &tls.key));
+    let tls = tls.transpose().map_err(web::Error::from)?;
     let address = listener.address();
+    if tls.is_none() && !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "Without TLS everybody on the way can read what is shown, and the tokens: set tls_certificate and tls_key in [web]"
+        );
+    }
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let scheduler = app.schedule().await?;
     let closing = CancellationToken::new();
     let parts = Parts {
@@ -50,14 +68,36 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         org: app.org.clone(),
         scheduler: scheduler.clone(),
         bus: app.bus.clone(),
-        token,
+        access,
+        tls,
+        clock: app.clock.clone(),
     };
     let serving = tokio::spawn(listener.serve(parts, closing.clone()));
     app.bus.emit(Event::HostStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        listen: Some(format!("http://{address}")),
+        listen: Some(format!("{scheme}://{address}")),
     });
     Ok(Running { scheduler, closing, serving, ended: None })
+}
+
+/// Leaves a token that only the owner of the store can read, new at every start.
+fn leave_token(config: &Config) -> Result<SecretString, Failure> {
+    let path = app::local_token(config);
+    let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+    let left = (|| {
+        // A file that is there keeps its rights when it is written again, so it goes first.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(token.as_bytes())
+    })();
+    left.map_err(|error| {
+        Failure::new("store.io", format!("cannot write {}: {error}", path.display()))
+    })?;
+    Ok(SecretString::from(token))
 }
 
 impl Running {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::{Failure, Globals};
 use crate::app;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::store::{self, Store};
-use crate::web::{Client, Reader, client, view};
+use crate::web::{self, Client, Reader, client, view};
 
 /// How often a store in use is tried again when no host answers: another command may be about to let it go.
 const TRIES: u32 = 10;
@@ -33,8 +33,14 @@ fn alone(store: Store, config: Arc<Config>) -> Result<Reader, Failure> {
 
 /// The host's API, as the configuration says.
 pub fn client(config: &Config) -> Result<Client, Failure> {
-    let token = config.web.token.as_ref().map(|token| token.read()).transpose()?;
-    Ok(Client::new(config.web.listen, token))
+    let web = &config.web;
+    let token = match web.token.as_ref().or(web.view_token.as_ref()) {
+        Some(token) => Some(token.read()?),
+        // Who can read the store's own files may do everything anyway.
+        None => Secret::File(app::local_token(config)).read().ok(),
+    };
+    let certificate = web.tls.as_ref().map(|tls| tls.certificate.as_path());
+    Ok(Client::new(web.listen, token, certificate).map_err(web::Error::from)?)
 }
 
 impl Source {

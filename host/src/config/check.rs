@@ -337,18 +337,41 @@ impl Check {
         let default = std::net::SocketAddr::from(([127, 0, 0, 1], 4350));
         let listen = self.take("web.listen", &web.listen, |text| values::listen(text));
         let token = self.secret("web.token", &web.token);
+        let view_token = self.secret("web.view_token", &web.view_token);
+        let password = self.secret("web.password", &web.password);
+        let view_password = self.secret("web.view_password", &web.view_password);
+        let guards = [&web.token, &web.view_token, &web.password, &web.view_password];
         if let (Some(address), Some(at)) = (listen, &web.listen)
             && !address.ip().is_loopback()
-            && web.token.is_none()
+            && guards.iter().all(|guard| guard.is_none())
         {
-            let cure = "write token = { env = \"NAME\" } in [web], or listen on \"127.0.0.1:4350\"";
+            let cure = "write token = { env = \"NAME\" } or password = { file = \"path\" } in [web], or listen on \"127.0.0.1:4350\"";
             self.wrong(
                 "web.listen",
                 &at.span,
-                fault("can be reached from elsewhere, and there is no token", cure),
+                fault("can be reached from elsewhere, and there is no token or password", cure),
             );
         }
-        Some(WebConfig { listen: listen.unwrap_or(default), token })
+        let tls = match (&web.tls_certificate, &web.tls_key) {
+            (Some(certificate), Some(key)) => Some(TlsConfig {
+                certificate: self.path(&certificate.value),
+                key: self.path(&key.value),
+            }),
+            (Some(alone), None) => {
+                let cure = "write tls_key = \"key.pem\" beside it";
+                let fault = fault("has no private key", cure);
+                self.wrong("web.tls_certificate", &alone.span, fault);
+                None
+            }
+            (None, Some(alone)) => {
+                let cure = "write tls_certificate = \"cert.pem\" beside it";
+                self.wrong("web.tls_key", &alone.span, fault("has no certificate", cure));
+                None
+            }
+            (None, None) => None,
+        };
+        let listen = listen.unwrap_or(default);
+        Some(WebConfig { listen, token, view_token, password, view_password, tls })
     }
 
     fn plugins(&mut self, plugins: Option<&file::Plugins>) -> PluginLimits {

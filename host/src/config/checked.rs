@@ -158,8 +158,25 @@ pub struct StoreConfig {
 pub struct WebConfig {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// What callers must know; always there unless `listen` is loopback.
+    /// The token of programs that may do everything. Without any of these four, which only loopback allows, everybody may.
     pub token: Option<Secret>,
+    /// The token of programs that may read only.
+    pub view_token: Option<Secret>,
+    /// The hash of the password of people who may do everything.
+    pub password: Option<Secret>,
+    /// The hash of the password of people who may look only.
+    pub view_password: Option<Secret>,
+    /// What TLS is spoken with; none: it is not.
+    pub tls: Option<TlsConfig>,
+}
+
+/// What TLS is spoken with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The file of the certificate with its chain.
+    pub certificate: PathBuf,
+    /// The file of its private key.
+    pub key: PathBuf,
 }
 
 /// What a plugin may use.

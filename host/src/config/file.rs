@@ -147,10 +147,20 @@ pub struct Store {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Web {
-    /// Address and port; "127.0.0.1:4350" when left out. Any other than loopback wants a token.
+    /// Address and port; "127.0.0.1:4350" when left out. Any other than loopback wants a token or a password.
     pub listen: Key<String>,
-    /// Where the token is that callers must send: { env = "NAME" } or { file = "path" }.
+    /// Where the token is that programs must send, and may then do everything with: { env = "NAME" } or { file = "path" }.
     pub token: Key<SecretRef>,
+    /// Where a token is that lets programs read only.
+    pub view_token: Key<SecretRef>,
+    /// Where the hash of the password is that lets people do everything; `kilofold password` makes it.
+    pub password: Key<SecretRef>,
+    /// Where the hash of a password is that lets people look only.
+    pub view_password: Key<SecretRef>,
+    /// The file of the certificate with its chain (PEM); with `tls_key` the page and the API are served over TLS.
+    pub tls_certificate: Key<String>,
+    /// The file of the certificate's private key (PEM).
+    pub tls_key: Key<String>,
 }
 
 /// Where plugins are, and what one may use.

@@ -14,7 +14,7 @@ mod when;
 
 pub use checked::{
     Allowance, Config, ConnectionConfig, Fields, Grant, OrgConfig, PluginLimits, PluginRef, Pool,
-    QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig, WebConfig,
+    QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig, TlsConfig, WebConfig,
 };
 pub use error::{Error, Invalid, Problem};
 pub use secret::Secret;

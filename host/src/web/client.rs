@@ -1,10 +1,12 @@
 //! The command line's way to a running host: a client of its API.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -13,6 +15,7 @@ use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use super::problem::Problem;
+use super::tls;
 
 /// The longest answer that is read: a thousand records of Salesforce's largest size fit well.
 const ANSWER_LIMIT: usize = 256 << 20;
@@ -24,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing answers there.
-    #[error("no answer from http://{address}: {reason}")]
+    #[error("no answer from {address}: {reason}")]
     Unreachable {
         /// The address that was tried.
         address: SocketAddr,
@@ -32,9 +35,7 @@ pub enum Error {
         reason: String,
     },
     /// Something else than the API answered.
-    #[error(
-        "http://{address}{path} answered {status} with something else than kilofold's API: {reason}"
-    )]
+    #[error("{address}{path} answered {status} with something else than kilofold's API: {reason}")]
     Answer {
         /// The address that was asked.
         address: SocketAddr,
@@ -65,13 +66,19 @@ impl Error {
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
+    scheme: &'static str,
     token: Option<SecretString>,
-    http: HttpClient<HttpConnector, Body>,
+    http: HttpClient<HttpsConnector<HttpConnector>, Body>,
 }
 
 impl Client {
-    /// A client of the host process that listens on this address; nothing is sent yet.
-    pub fn new(address: SocketAddr, token: Option<SecretString>) -> Self {
+    /// A client of the host process that listens on this address; nothing is sent yet. With a certificate it speaks TLS,
+    /// and with nobody else than who has that very certificate.
+    pub fn new(
+        address: SocketAddr,
+        token: Option<SecretString>,
+        certificate: Option<&Path>,
+    ) -> Result<Self, tls::Error> {
         // A listener on all addresses is reached at the loopback one.
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -79,7 +86,14 @@ impl Client {
             ip => ip,
         };
         let address = SocketAddr::new(ip, address.port());
-        Self { address, token, http: HttpClient::builder(TokioExecutor::new()).build_http() }
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client(certificate)?)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let http = HttpClient::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { address, scheme, token, http })
     }
 
     /// Where it asks.
@@ -126,7 +140,7 @@ impl Client {
     async fn exchange(&self, method: Method, path: &str) -> Result<(u16, bytes::Bytes), Error> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("http://{}{path}", self.address))
+            .uri(format!("{}://{}{path}", self.scheme, self.address))
             .header(header::ACCEPT, "application/json");
         if let Some(token) = &self.token {
             let value = format!("Bearer {}", token.expose_secret());

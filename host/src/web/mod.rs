@@ -3,13 +3,14 @@
 mod api;
 pub mod ask;
 pub mod client;
-mod guard;
+pub mod guard;
 mod pages;
 mod problem;
 pub mod reader;
 mod rework;
 mod routes;
 pub mod text;
+pub mod tls;
 pub mod view;
 
 use std::net::SocketAddr;
@@ -17,19 +18,20 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use client::Client;
-pub use guard::Guard;
+pub use guard::{Access, Guard, Role, Viewer};
 pub use problem::Problem;
 pub use reader::Reader;
 
+use crate::clock::Clock;
 use crate::events::Bus;
 use crate::salesforce::Org;
 use crate::schedule;
+use tls::{Peer, TlsListener};
 
 /// The longest body of a request, in bytes.
 const BODY: usize = 1 << 20;
@@ -48,6 +50,12 @@ pub enum Error {
     /// The listener failed.
     #[error("the listener failed: {0}")]
     Serve(std::io::Error),
+    /// The secrets that open cannot be used.
+    #[error(transparent)]
+    Access(#[from] guard::Error),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
 }
 
 impl Error {
@@ -56,6 +64,8 @@ impl Error {
         match self {
             Self::Bind { .. } => "web.bind",
             Self::Serve(_) => "web.serve",
+            Self::Access(error) => error.code(),
+            Self::Tls(_) => "web.tls",
         }
     }
 }
@@ -71,8 +81,12 @@ pub struct Parts {
     pub scheduler: schedule::Handle,
     /// Tells what happens.
     pub bus: Bus,
-    /// The token that callers must know, when one is configured.
-    pub token: Option<SecretString>,
+    /// What callers must show to be let in.
+    pub access: Access,
+    /// What TLS needs, when it is spoken.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The local clock.
+    pub clock: Clock,
 }
 
 /// What every route shares.
@@ -110,8 +124,7 @@ impl Listener {
 
     /// Answers until `stopping`; answers in hand are finished first.
     pub async fn serve(self, parts: Parts, stopping: CancellationToken) -> Result<(), Error> {
-        let guarded = parts.token.is_some();
-        let guard = Guard::new(self.address.ip(), parts.token);
+        let guard = Guard::new(self.address.ip(), parts.tls.is_some(), parts.access, parts.clock);
         let shared = Shared {
             reader: parts.reader,
             org: parts.org,
@@ -121,13 +134,20 @@ impl Listener {
             watchers: api::watchers(),
         };
         let routes = pages::routes()
-            .merge(api::routes(guarded))
+            .merge(api::routes(guard.asks()))
             .with_state(shared)
+            .merge(guard::routes(guard.clone()))
             .layer(DefaultBodyLimit::max(BODY))
-            .layer(middleware::from_fn_with_state(guard, guard::stand));
-        axum::serve(self.tcp, routes)
-            .with_graceful_shutdown(stopping.cancelled_owned())
-            .await
-            .map_err(Error::Serve)
+            .layer(middleware::from_fn_with_state(guard, guard::stand))
+            .into_make_service_with_connect_info::<Peer>();
+        let stopped = stopping.cancelled_owned();
+        let served = match parts.tls {
+            None => axum::serve(self.tcp, routes).with_graceful_shutdown(stopped).await,
+            Some(config) => {
+                let listener = TlsListener::new(self.tcp, config);
+                axum::serve(listener, routes).with_graceful_shutdown(stopped).await
+            }
+        };
+        served.map_err(Error::Serve)
     }
 }

@@ -185,4 +185,10 @@ pub(super) const ALL: &[Explained] = &[
         "--log takes a level or a list of targets and levels.",
         "write it like `info` or `warn,kilofold::sync=debug`",
     ),
+    of(
+        "usage.password",
+        "that is no password",
+        "A password opens the page to whoever can reach it, so it must not be one that is guessed.",
+        "choose ten characters or more; a sentence is easy to keep in mind",
+    ),
 ];

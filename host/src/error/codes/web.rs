@@ -23,6 +23,12 @@ pub(super) const ALL: &[Explained] = &[
         "close pages that are left open, or try again later",
     ),
     of(
+        "web.csrf",
+        "the request bears no token of its page",
+        "A request that changes something and comes with a session's cookie must bear the token of that session too, so that no other page can make it.",
+        "load the page again; a program sends a bearer token instead of a cookie",
+    ),
+    of(
         "web.host",
         "sent to a foreign host name",
         "The API answers on loopback to 'localhost' and loopback numbers only, so that a page of another site cannot reach it by a name of its own (DNS rebinding).",
@@ -53,6 +59,12 @@ pub(super) const ALL: &[Explained] = &[
         "start it from kilofold's own page, or from the command line",
     ),
     of(
+        "web.password-hash",
+        "what should be the hash of a password is none",
+        "[web] names a place where the hash of a password should be, and something else is there. The password itself must not be.",
+        "write there what `kilofold password` prints",
+    ),
+    of(
         "web.path",
         "there is no such page",
         "The API has nothing at this path with this method.",
@@ -63,6 +75,12 @@ pub(super) const ALL: &[Explained] = &[
         "the request cannot be read",
         "A parameter of the request is missing or not as it should be.",
         "see what the detail names",
+    ),
+    of(
+        "web.role",
+        "this needs the role operate",
+        "Tokens and passwords have a role: view may read, operate may start, stop and change as well.",
+        "use the token or the password that may operate",
     ),
     of(
         "web.serve",
@@ -77,10 +95,16 @@ pub(super) const ALL: &[Explained] = &[
         "start `kilofold serve` again",
     ),
     of(
+        "web.tls",
+        "TLS cannot be spoken",
+        "The certificate or the key that [web] names cannot be used.",
+        "see the reason; both files are PEM, and the certificate's comes first in its file, before its chain",
+    ),
+    of(
         "web.token",
         "the token is missing or wrong",
-        "[web] has a token, so every request must bear it.",
-        "send 'Authorization: Bearer TOKEN'; the command line takes it from the configuration",
+        "[web] has a token or a password, so every request must say who asks.",
+        "send 'Authorization: Bearer TOKEN', or sign in at /login; the command line takes the token from the configuration",
     ),
     of(
         "web.too-large",
@@ -93,5 +117,11 @@ pub(super) const ALL: &[Explained] = &[
         "the host process does not answer",
         "The store is in use, so a `kilofold serve` seems to run, but its API did not answer at the configured address.",
         "check the address under [web], whether `kilofold serve` runs with the same configuration, and its log",
+    ),
+    of(
+        "web.weak-token",
+        "the token is too short",
+        "Who listens where others can reach must not be opened by a token that can be guessed.",
+        "make one of 16 characters or more, for example with `openssl rand -hex 32`",
     ),
 ];

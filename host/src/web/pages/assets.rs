@@ -36,7 +36,7 @@ static ICON: LazyLock<Asset> = LazyLock::new(|| {
 });
 
 /// The address of the sheet.
-pub(super) fn sheet() -> String {
+pub(in crate::web) fn sheet() -> String {
     format!("/assets/{}", SHEET.name)
 }
 
@@ -46,7 +46,7 @@ pub(super) fn script() -> String {
 }
 
 /// The address of the icon.
-pub(super) fn icon() -> String {
+pub(in crate::web) fn icon() -> String {
     format!("/assets/{}", ICON.name)
 }
 

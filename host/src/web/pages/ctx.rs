@@ -9,10 +9,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
+use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::model::{Stamp, SyncName};
-use crate::web::Shared;
+use crate::web::{Shared, Viewer};
 
 /// What a page knows of its request.
 #[derive(Debug, Clone)]
@@ -29,6 +30,15 @@ pub(super) struct Ctx {
     pub org: String,
     /// What is said of the last action, when a form led here.
     pub said: Option<String>,
+    /// What every form must bear when the reader signed in with a password.
+    pub csrf: Option<String>,
+}
+
+impl Ctx {
+    /// The field that every form needs.
+    pub(super) fn csrf(&self) -> Markup {
+        html! { @if let Some(csrf) = &self.csrf { input type="hidden" name="csrf" value=(csrf); } }
+    }
 }
 
 /// What a form did, as the address of the page that follows spells it.
@@ -91,6 +101,7 @@ impl FromRequestParts<Shared> for Ctx {
             here: here.to_owned(),
             org: shared.reader.config().org.login.host_str().unwrap_or_default().to_owned(),
             said: did.zip(of).map(|(did, of)| did.sentence(&of)),
+            csrf: parts.extensions.get::<Viewer>().and_then(|viewer| viewer.csrf.clone()),
         })
     }
 }

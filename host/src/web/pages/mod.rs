@@ -21,6 +21,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::Shared;
+pub(super) use assets::{icon, sheet};
 
 /// All pages.
 pub(super) fn routes() -> Router<Shared> {

@@ -109,6 +109,7 @@ pub(super) fn act(ctx: &Ctx, action: &str, label: &str, class: &str) -> Markup {
     html! {
         form method="post" action=(action) data-quiet {
             input type="hidden" name="back" value=(ctx.here);
+            (ctx.csrf())
             button class={ "btn " (class) } { (label) }
         }
     }

@@ -148,8 +148,15 @@ fn top(ctx: &Ctx, page: &Page) -> Markup {
                     form method="post" action="/theme" {
                         input type="hidden" name="theme" value=(next);
                         input type="hidden" name="back" value=(ctx.here);
+                        (ctx.csrf())
                         button.icon data-theme-next title="Light or dark" aria-label="Switch between light and dark" {
                             (icon::THEME)
+                        }
+                    }
+                    @if ctx.csrf.is_some() {
+                        form method="post" action="/logout" {
+                            (ctx.csrf())
+                            button.btn { "Sign out" }
                         }
                     }
                 }
