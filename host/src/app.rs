@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{self, Config, PluginRef, SyncConfig};
 use crate::events::{Bus, Event};
-use crate::model::{Call, Ending, Run, RunId, Stamp, SyncName, Trigger};
+use crate::model::{Call, Ending, Pause, Run, RunId, Stamp, SyncName, Trigger};
 use crate::plugin::{self, Engine, Lookup, Source};
 use crate::quota::{self, Gate, Journal};
 use crate::salesforce::{self, Org, OrgSettings, SealKey, Vault};
@@ -202,6 +202,12 @@ impl App {
         Reader::new(self.store.clone(), self.config.clone()).with_makers(Arc::new(makers))
     }
 
+    /// Why this run paused its sync, when it did.
+    fn paused_by(&self, sync: &SyncName, run: RunId) -> Option<String> {
+        let cause = self.store.pause(sync).ok()??.cause?;
+        (cause.run == run).then_some(cause.reason)
+    }
+
     fn job(&self, sync: &SyncName) -> Result<&Job, Error> {
         self.jobs.get(sync).ok_or_else(|| Error::UnknownSync(sync.clone()))
     }
@@ -232,12 +238,17 @@ pub fn plugin_limits(limits: &config::PluginLimits) -> plugin::Limits {
         per_record_us: u64::try_from(limits.per_record.as_micros()).unwrap_or(u64::MAX),
         memory_bytes: limits.memory_bytes,
         result_bytes: limits.result_bytes,
-        log_lines: u32::try_from(limits.log_lines).unwrap_or(u32::MAX),
+        start_ms: millis(limits.start),
+        isolation_ms: millis(limits.isolation),
+        body_bytes: limits.body_bytes,
+        lookup_keys: limits.lookup_keys,
+        log_lines: limits.log_lines,
         log_bytes: limits.log_bytes,
         component_bytes: limits.component_bytes,
         compile_ms: millis(limits.compile),
-        traps: u32::try_from(limits.pause_after).unwrap_or(u32::MAX),
-        ..plugin::Limits::default()
+        compile_bytes: limits.compile_bytes,
+        traps: limits.pause_after,
+        concurrency: limits.instances,
     }
 }
 
@@ -255,7 +266,7 @@ pub fn load_plugin(
     sync: &SyncConfig,
 ) -> Result<(plugin::Plugin, plugin::Settings), Error> {
     let plugin = engine
-        .load(&plugin_source(&sync.plugin))
+        .load_pinned(&plugin_source(&sync.plugin), sync.plugin_digest.as_deref())
         .map_err(|source| Error::Plugin { sync: sync.name.clone(), source: Box::new(source) })?;
     let settings = plugin.check_settings(&sync.settings()?).map_err(|problems| {
         let problems = problems.iter().map(ToString::to_string).collect();
@@ -348,11 +359,12 @@ impl Runner for App {
                 Ok(run) => RunResult {
                     ended: run.ending.unwrap_or(Ending::Interrupted),
                     run: Some(run.id),
+                    paused: self.paused_by(sync, run.id),
                 },
                 Err(error) => {
                     tracing::error!(%sync, %error, "The run could not be stored");
                     let (code, message) = (error.code().to_owned(), error.to_string());
-                    RunResult { ended: Ending::Failed { code, message }, run: None }
+                    RunResult { ended: Ending::Failed { code, message }, run: None, paused: None }
                 }
             }
         })
@@ -410,7 +422,7 @@ impl PauseStore for Pauses {
     fn load(&self) -> Result<Vec<SyncName>, String> {
         let mut paused = Vec::new();
         for sync in &self.0.config.syncs {
-            if self.0.store.sync_paused(&sync.name).map_err(|error| error.to_string())? {
+            if self.0.store.pause(&sync.name).map_err(|error| error.to_string())?.is_some() {
                 paused.push(sync.name.clone());
             }
         }
@@ -418,7 +430,8 @@ impl PauseStore for Pauses {
     }
 
     fn set(&self, sync: &SyncName, paused: bool) -> Result<(), String> {
-        self.0.store.set_sync_paused(sync, paused).map_err(|error| error.to_string())
+        let pause = paused.then(|| Pause { at: Some(self.0.clock.now()), cause: None });
+        self.0.store.set_pause(sync, pause.as_ref()).map_err(|error| error.to_string())
     }
 }
 

@@ -12,8 +12,8 @@ use kilofold::clock::Clock;
 use kilofold::config::Config;
 use kilofold::events::{Bus, Event};
 use kilofold::model::{
-    Counts, Cursor, Ending, Outcome, Output, PageNote, Rejection, Run, RunId, Selection, Stamp,
-    SyncName, Timing, Trigger,
+    Counts, Cursor, Ending, Outcome, Output, PageNote, Pause, Rejection, Run, RunId, Selection,
+    Stamp, SyncName, Timing, Trigger,
 };
 use kilofold::schedule::{Handle, Job, Options, PauseStore, RunResult, Runner, Scheduler, Work};
 use kilofold::store::{Commit, NewRun, Store, Verdict};
@@ -57,7 +57,7 @@ impl Runner for Recorder {
         _: CancellationToken,
     ) -> BoxFuture<'a, RunResult> {
         self.0.lock().unwrap().push(sync.clone());
-        Box::pin(async { RunResult { ended: Ending::Succeeded, run: None } })
+        Box::pin(async { RunResult { ended: Ending::Succeeded, run: None, paused: None } })
     }
 
     fn ready(&self, _: &SyncName) -> bool {
@@ -73,7 +73,8 @@ impl PauseStore for Pauses {
     }
 
     fn set(&self, sync: &SyncName, paused: bool) -> Result<(), String> {
-        self.0.set_sync_paused(sync, paused).map_err(|error| error.to_string())
+        let pause = paused.then_some(Pause { at: None, cause: None });
+        self.0.set_pause(sync, pause.as_ref()).map_err(|error| error.to_string())
     }
 }
 
@@ -374,12 +375,12 @@ async fn actions_go_through_the_schedule() {
     env.scheduler.wait_idle().await.unwrap();
     assert_eq!(*env.ran.0.lock().unwrap(), std::slice::from_ref(&sync));
     post("/api/v1/syncs/Contact/pause").await.unwrap();
-    assert!(env.store.sync_paused(&sync).unwrap());
+    assert!(env.store.pause(&sync).unwrap().is_some());
     let code =
         |answer: Result<view::Accepted, client::Error>| answer.unwrap_err().code().to_owned();
     assert_eq!(code(post("/api/v1/syncs/Contact/run").await), "sync.paused");
     post("/api/v1/syncs/Contact/resume").await.unwrap();
-    assert!(!env.store.sync_paused(&sync).unwrap());
+    assert!(env.store.pause(&sync).unwrap().is_none());
     assert_eq!(code(post("/api/v1/syncs/Lead/run").await), "sync.disabled");
     assert_eq!(code(post("/api/v1/syncs/Nobody/run").await), "sync.unknown");
     // A GET changes nothing.

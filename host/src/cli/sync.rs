@@ -14,7 +14,7 @@ use super::{Failure, Globals, follow, import, imports, open, serve};
 use crate::app;
 use crate::config::Config;
 use crate::error::Exit;
-use crate::model::{Ending, Run, RunId, Stamp, SyncName, Trigger};
+use crate::model::{Ending, Pause, PauseCause, Run, RunId, Stamp, SyncName, Trigger};
 use crate::web::text::{about, count, grouped, plain};
 use crate::web::{Client, client, reader, view};
 
@@ -113,9 +113,14 @@ async fn list(globals: &Globals, out: &Out) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Tells which syncs' records should be mapped anew.
+/// Tells which syncs want something of their user: to be resumed, to be mapped anew.
 pub fn offers(found: &view::Syncs, out: &Out) -> Result<(), Failure> {
     for sync in &found.syncs {
+        if let Some(cause) = sync.pause.as_ref().and_then(|pause| pause.cause.as_ref()) {
+            let (name, PauseCause { run, code, reason }) = (&sync.name, cause);
+            out.line(&plain(&format!("{name} was paused by run {run}: {reason} [{code}]")))?;
+            out.line(&format!("Once that is mended: kilofold sync resume {name}"))?;
+        }
         let Some(remap) = &sync.remap else { continue };
         let seen = remap.seen.map_or(String::new(), |seen| {
             format!("; a remap has come to {} of {}", grouped(seen), grouped(remap.records))
@@ -257,7 +262,8 @@ async fn set(config: &Config, name: &SyncName, pause: bool, out: &Out) -> Result
         Some(client) => client.post(&format!("/api/v1/syncs/{name}/{action}")).await?,
         None => {
             let store = app::open_store(config)?;
-            store.set_sync_paused(name, pause)?;
+            let paused = pause.then(|| Pause { at: Some(Stamp::now()), cause: None });
+            store.set_pause(name, paused.as_ref())?;
             let message = if pause {
                 format!("{name} is paused")
             } else {

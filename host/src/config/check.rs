@@ -391,6 +391,8 @@ impl Check {
             usual.per_record,
         );
         let compile = time("compile_time", &written.compile_time, SECOND, usual.compile);
+        let start = time("start_time", &written.start_time, millisecond, usual.start);
+        let isolation = time("isolation_time", &written.isolation_time, SECOND, usual.isolation);
         let mut size = |name: &str, at: &Key<file::NumberOrText>, least: u64, usual: u64| {
             self.take(&format!("plugins.{name}"), at, |value| values::size(value, least))
                 .unwrap_or(usual)
@@ -399,21 +401,37 @@ impl Check {
         let result_bytes = size("result", &written.result, 1 << 10, usual.result_bytes);
         let log_bytes = size("log_size", &written.log_size, 0, usual.log_bytes);
         let component_bytes = size("component", &written.component, 1 << 10, usual.component_bytes);
+        let body_bytes = size("body", &written.body, 1 << 10, usual.body_bytes);
+        let compile_bytes =
+            size("compile_memory", &written.compile_memory, 64 << 20, usual.compile_bytes);
+        let reload = self.take("plugins.reload", &written.reload, |text| match text.as_str() {
+            "off" => Ok(None),
+            text => values::duration(text, millisecond * 100, DAY)
+                .map(Some)
+                .map_err(|found| fault(found.what, "write a duration such as \"2s\", or \"off\"")),
+        });
+        let dir = written.dir.as_ref().map(|at| self.path(&at.value));
+        let mut number = |name: &str, at: &Key<i64>, least: i64, most: i64, usual: u32| {
+            self.number(&format!("plugins.{name}"), at, least, most).unwrap_or(usual)
+        };
         PluginLimits {
-            dir: written.dir.as_ref().map(|at| self.path(&at.value)),
+            dir,
             base,
             per_record,
             memory_bytes,
             result_bytes,
-            log_lines: self
-                .number("plugins.log_lines", &written.log_lines, 0, 100_000)
-                .unwrap_or(usual.log_lines),
+            log_lines: number("log_lines", &written.log_lines, 0, 100_000, usual.log_lines),
+            lookup_keys: number("lookup_keys", &written.lookup_keys, 0, 1 << 30, usual.lookup_keys),
+            pause_after: number("pause_after", &written.pause_after, 0, 1 << 30, usual.pause_after),
+            instances: number("instances", &written.instances, 1, 256, usual.instances),
+            start,
+            isolation,
             log_bytes,
+            body_bytes,
             component_bytes,
             compile,
-            pause_after: self
-                .number("plugins.pause_after", &written.pause_after, 1, i64::MAX)
-                .unwrap_or(usual.pause_after),
+            compile_bytes,
+            reload: reload.unwrap_or(usual.reload),
         }
     }
 

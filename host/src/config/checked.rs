@@ -188,20 +188,34 @@ pub struct PluginLimits {
     pub base: Duration,
     /// Time for each record besides.
     pub per_record: Duration,
+    /// Time to start an instance, to describe itself and to take its settings, each.
+    pub start: Duration,
+    /// Time to find the records that break the plugin, for each batch.
+    pub isolation: Duration,
     /// Memory of an instance, in bytes.
     pub memory_bytes: u64,
     /// The most that a batch's results may hold, in bytes.
     pub result_bytes: u64,
+    /// The JSON body of one output, in bytes.
+    pub body_bytes: u64,
+    /// Keys that may be looked up in a batch.
+    pub lookup_keys: u32,
     /// Log lines that are kept of a batch.
-    pub log_lines: u64,
+    pub log_lines: u32,
     /// The most that these may hold, in bytes.
     pub log_bytes: u64,
     /// The largest component that is loaded, in bytes.
     pub component_bytes: u64,
     /// Time for compiling a component.
     pub compile: Duration,
-    /// Records of one batch that may break the plugin before the run is stopped.
-    pub pause_after: u64,
+    /// Memory for compiling a component, in bytes.
+    pub compile_bytes: u64,
+    /// Records of one batch that may break the plugin before the sync is paused.
+    pub pause_after: u32,
+    /// Batches that are mapped at one moment.
+    pub instances: u32,
+    /// How often a plugin's file is looked at; none: never.
+    pub reload: Option<Duration>,
 }
 
 impl Default for PluginLimits {
@@ -210,13 +224,20 @@ impl Default for PluginLimits {
             dir: None,
             base: Duration::from_millis(250),
             per_record: Duration::from_millis(5),
+            start: Duration::from_secs(2),
+            isolation: Duration::from_secs(60),
             memory_bytes: 64 << 20,
             result_bytes: 16 << 20,
+            body_bytes: 1 << 20,
+            lookup_keys: 20_000,
             log_lines: 100,
             log_bytes: 16 << 10,
             component_bytes: 32 << 20,
             compile: Duration::from_secs(30),
+            compile_bytes: 1 << 30,
             pause_after: 20,
+            instances: 4,
+            reload: Some(Duration::from_secs(2)),
         }
     }
 }
@@ -240,6 +261,8 @@ pub struct SyncConfig {
     pub failover: bool,
     /// What maps its records.
     pub plugin: PluginRef,
+    /// SHA-256 of the only component that may, in hexadecimal; none: whatever is there.
+    pub plugin_digest: Option<String>,
     /// The plugin's settings as written; see [`SyncConfig::settings`].
     pub plugin_config: Map<String, Value>,
     /// Settings that are kept elsewhere.

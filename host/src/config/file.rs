@@ -173,10 +173,18 @@ pub struct Plugins {
     pub time: Key<String>,
     /// Time for each record of a batch besides; "5ms" when left out.
     pub time_per_record: Key<String>,
+    /// Time to start an instance, to describe itself and to take its settings, each; "2s" when left out.
+    pub start_time: Key<String>,
+    /// Time to find the records that break the plugin, for each batch; "60s" when left out.
+    pub isolation_time: Key<String>,
     /// Memory of one instance; "64 MiB" when left out.
     pub memory: Key<NumberOrText>,
     /// The most that a batch's results may hold; "16 MiB" when left out.
     pub result: Key<NumberOrText>,
+    /// The JSON body of one output; "1 MiB" when left out.
+    pub body: Key<NumberOrText>,
+    /// Keys that may be looked up in a batch; 20000 when left out.
+    pub lookup_keys: Key<i64>,
     /// Log lines that are kept of a batch; 100 when left out.
     pub log_lines: Key<i64>,
     /// The most that a batch's log lines may hold; "16 KiB" when left out.
@@ -185,8 +193,14 @@ pub struct Plugins {
     pub component: Key<NumberOrText>,
     /// Time for compiling a component; "30s" when left out.
     pub compile_time: Key<String>,
-    /// Records of one batch that may break the plugin before the run is stopped; 20 when left out.
+    /// Memory for compiling a component; "1 GiB" when left out.
+    pub compile_memory: Key<NumberOrText>,
+    /// Records of one batch that may break the plugin; of one more, the run is stopped and the sync paused. 20 when left out.
     pub pause_after: Key<i64>,
+    /// Batches that are mapped at one moment; 4 when left out.
+    pub instances: Key<i64>,
+    /// How often `serve` looks whether a plugin's file has changed, to take it over; "off": never. "2s" when left out.
+    pub reload: Key<String>,
 }
 
 /// Values for every sync that does not say otherwise.
@@ -244,6 +258,8 @@ pub struct Sync {
     pub failover: Key<bool>,
     /// A stock plugin's name, one from the plugins folder, or a path such as "./my.wasm"; "passthrough" when left out.
     pub plugin: Key<String>,
+    /// SHA-256 of the plugin's component, as "sha256:..." or 64 hexadecimal digits: any other is refused.
+    pub plugin_digest: Key<String>,
     /// Settings for the plugin. A secret one is { env = "NAME" } or { file = "path" }.
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     pub config: Key<Settings>,

@@ -42,6 +42,8 @@ impl Sync<'_> {
         let schedule = self.schedule();
         let pool = self.connections(connections);
         let plugin = self.plugin(plugins);
+        let digest =
+            self.take("plugin_digest", &written.plugin_digest, &None, |text| values::digest(text));
         let (plugin_config, plugin_secrets) = self.settings();
         let mut time = |name: &str,
                         own: &Key<String>,
@@ -71,6 +73,7 @@ impl Sync<'_> {
             connections: pool?,
             failover: failover.is_some_and(|at| at.value),
             plugin: plugin?,
+            plugin_digest: digest,
             plugin_config,
             plugin_secrets,
             enabled: written.enabled.as_ref().is_none_or(|at| at.value),

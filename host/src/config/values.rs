@@ -112,6 +112,16 @@ pub fn allowance(value: &NumberOrText) -> Result<Allowance, Fault> {
     }
 }
 
+/// A SHA-256 in hexadecimal, with or without `sha256:` before it; given in lower case, without.
+pub fn digest(text: &str) -> Result<String, Fault> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(hex.to_ascii_lowercase());
+    }
+    let cure = "copy it from `kilofold plugin check`: \"sha256:\" and 64 hexadecimal digits";
+    Err(fault("is not a digest", cure))
+}
+
 /// A whole number within bounds.
 pub fn number(value: i64, least: i64, most: i64) -> Result<i64, Fault> {
     if (least..=most).contains(&value) {

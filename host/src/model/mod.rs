@@ -18,8 +18,8 @@ pub use cursor::{Cursor, Position, Scan, Window};
 pub use id::{ConnectionName, IdError, NameError, RecordId, RunId, SyncName};
 pub use outcome::{Outcome, Output, Rejection};
 pub use run::{
-    Counts, Ending, Maker, PageNote, PluginNote, RetryNote, Run, Standing, StandingError, Timing,
-    Trigger,
+    Counts, Ending, Maker, PageNote, Pause, PauseCause, PluginNote, RetryNote, Run, Standing,
+    StandingError, Timing, Trigger,
 };
 pub use scan::{Answer, ScanError, Selection};
 pub use schema::{FieldChange, Schema};

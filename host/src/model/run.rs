@@ -267,6 +267,27 @@ impl Maker {
     }
 }
 
+/// Why a sync does not run until it is resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pause {
+    /// Since when; none when that is not known.
+    pub at: Option<Stamp>,
+    /// What paused it; none: a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<PauseCause>,
+}
+
+/// What paused a sync by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PauseCause {
+    /// The run that was stopped by it.
+    pub run: RunId,
+    /// A stable code, for `kilofold explain`.
+    pub code: String,
+    /// What happened.
+    pub reason: String,
+}
+
 /// One execution of a sync.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {

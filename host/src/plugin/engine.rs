@@ -72,20 +72,34 @@ impl Engine {
     /// Loads a plugin: reads it whole, compiles it or takes the compiled form from the cache, and asks what it is.
     /// The same component is loaded once, wherever it comes from. Blocks, for seconds if it must be compiled.
     pub fn load(&self, source: &Source) -> Result<Plugin, Error> {
-        self.load_noting(source, &mut Facts::default())
+        self.load_noting(source, None, &mut Facts::default())
+    }
+
+    /// The same, of a component with this digest only (SHA-256 in hexadecimal); no other is even compiled.
+    pub fn load_pinned(&self, source: &Source, digest: Option<&str>) -> Result<Plugin, Error> {
+        self.load_noting(source, digest, &mut Facts::default())
     }
 
     /// The same, and what each step showed; when it fails, how far it came.
     pub fn inspect(&self, source: &Source) -> (Facts, Result<Plugin, Error>) {
         let mut facts = Facts::default();
-        let loaded = self.load_noting(source, &mut facts);
+        let loaded = self.load_noting(source, None, &mut facts);
         (facts, loaded)
     }
 
-    fn load_noting(&self, source: &Source, facts: &mut Facts) -> Result<Plugin, Error> {
+    fn load_noting(
+        &self,
+        source: &Source,
+        pinned: Option<&str>,
+        facts: &mut Facts,
+    ) -> Result<Plugin, Error> {
         let loaded = catalog::read(source, self.0.limits.component_bytes)?;
         facts.bytes = Some(loaded.bytes.len() as u64);
         facts.digest = Some(loaded.digest.clone());
+        if let Some(wanted) = pinned.filter(|wanted| *wanted != loaded.digest) {
+            let (found, wanted) = (loaded.digest, wanted.to_owned());
+            return Err(Error::Digest { subject: loaded.subject, found, wanted });
+        }
         let known = |map: &HashMap<String, Weak<Inner>>| map.get(&loaded.digest)?.upgrade();
         if let Some(inner) = known(&locked(&self.0.loaded)) {
             return Ok(Plugin::new(inner));

@@ -130,6 +130,18 @@ pub enum Error {
         /// What there is.
         offers: &'static str,
     },
+    /// Its digest is not the one that the configuration allows.
+    #[error(
+        "{subject} has the digest sha256:{found}, and the configuration allows only sha256:{wanted}"
+    )]
+    Digest {
+        /// The plugin.
+        subject: Subject,
+        /// The digest that it has, in hexadecimal.
+        found: String,
+        /// The digest that the configuration allows.
+        wanted: String,
+    },
     /// It exports neither form of the contract.
     #[error(
         "{subject} is a component, but no mapping plugin: it exports neither kilofold:mapping/table nor kilofold:mapping/json with kilofold:mapping/about"
@@ -245,6 +257,7 @@ impl Error {
             Self::Compile { .. } => "plugin.compile",
             Self::CompileTimeout { .. } | Self::CompileBusy { .. } => "plugin.compile-timeout",
             Self::ApiVersion { .. } => "plugin.api-version",
+            Self::Digest { .. } => "plugin.digest",
             Self::NoMapper { .. } => "plugin.no-mapper",
             Self::ImportDenied { .. } => "plugin.import-denied",
             Self::ApiMismatch { .. } => "plugin.api-mismatch",

@@ -50,12 +50,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "plugin.compile-timeout",
         "Compiling the plugin took longer than allowed. Compiling cannot be stopped, so it works on in the background, and only few such are borne.",
-        "Make the component smaller or split huge functions, or raise the limit compile-ms.",
+        "Make the component smaller or split huge functions, or raise `compile_time` in [plugins].",
     ),
     of(
         "plugin.component-too-large",
         "The component has more bytes than allowed.",
-        "Build it in release mode and without debug information, or raise the limit component-bytes.",
+        "Build it in release mode and without debug information, or raise `component` in [plugins].",
     ),
     of(
         "plugin.core-module",
@@ -66,6 +66,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "plugin.description",
         "What the plugin tells of itself (name, fields, outputs, settings) breaks a rule, so that nothing can be built on it.",
         "Mend the description in the plugin's source; with the SDK it is derived from the structs.",
+    ),
+    of(
+        "plugin.digest",
+        "The configuration names the digest of the only component that may map the sync, and the one that is there has another.",
+        "If the new one is meant, check it with `kilofold plugin check` and put its digest into `plugin_digest`; if not, find out who changed the file.",
     ),
     of(
         "plugin.engine",
@@ -89,23 +94,23 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "plugin.isolation-timeout",
-        "The plugin breaks on records of a batch, and finding which took longer than allowed. Nothing of the batch was stored.",
-        "The plugin is too slow or hangs on many records: mend it, or raise the limits per-record-us or isolation-ms.",
+        "The plugin breaks on records of a batch, and finding which took longer than allowed. Nothing of the batch was stored, and the sync is paused.",
+        "The plugin is too slow or hangs on many records: mend it, or raise `time_per_record` or `isolation_time` in [plugins]; then run `kilofold sync resume NAME`.",
     ),
     of(
         "plugin.lookup-limit",
         "The plugin looked up more keys of one batch than allowed.",
-        "Look up each key once a batch, or raise the limit lookup-keys.",
+        "Look up each key once a batch, or raise `lookup_keys` in [plugins].",
     ),
     of(
         "plugin.memory",
         "The plugin wanted more memory than it may have. It was refused, and the instance thrown away.",
-        "Look for what grows with the record (a copied text, a list), or raise the limit memory-bytes.",
+        "Look for what grows with the record (a copied text, a list), or raise `memory` in [plugins].",
     ),
     of(
         "plugin.memory-start",
         "The plugin wants more memory to start than it may have.",
-        "Raise the limit memory-bytes, or shrink the plugin's static data; a Rust plugin needs about 1.1 MiB to start.",
+        "Raise `memory` in [plugins], or shrink the plugin's static data; a Rust plugin needs about 1.1 MiB to start.",
     ),
     of(
         "plugin.missing-field",
@@ -135,7 +140,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "plugin.result-too-large",
         "The plugin handed over more than may cross in one call or be made of one batch.",
-        "Keep outputs small, or raise the limit result-bytes.",
+        "Keep outputs small, or raise `result` in [plugins].",
     ),
     of(
         "plugin.settings",
@@ -145,12 +150,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "plugin.timeout",
         "The plugin took longer than allowed: a base and a share for each record.",
-        "Look for a loop that does not end on this record, or raise the limits base-ms and per-record-us.",
+        "Look for a loop that does not end on this record, or raise `time` and `time_per_record` in [plugins].",
     ),
     of(
         "plugin.too-many-traps",
-        "The plugin broke on more records of one batch than is borne. Nothing of the batch was stored, and nothing is lost: the next run begins there.",
-        "Mend the plugin (the last record's message says where it broke), or raise the limit traps.",
+        "The plugin broke on more records of one batch than is borne. Nothing of the batch was stored and nothing is lost, and the sync is paused, because every further run would spend a call and stop at the same records.",
+        "Mend the plugin (the last record's message says where it broke) or raise `pause_after` in [plugins], then run `kilofold sync resume NAME`: it goes on there.",
     ),
     of(
         "plugin.trap",

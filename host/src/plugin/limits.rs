@@ -34,6 +34,8 @@ pub struct Limits {
     pub component_bytes: u64,
     /// Time to compile it, in milliseconds.
     pub compile_ms: u64,
+    /// Memory to compile it, in bytes.
+    pub compile_bytes: u64,
     /// Batches that are mapped at one moment.
     pub concurrency: u32,
 }
@@ -54,6 +56,7 @@ impl Default for Limits {
             isolation_ms: 60_000,
             component_bytes: 32 << 20,
             compile_ms: 30_000,
+            compile_bytes: 1 << 30,
             concurrency: 4,
         }
     }

@@ -40,6 +40,14 @@ struct Running {
     cancel: CancellationToken,
 }
 
+impl Slot {
+    /// Nothing is started any more; a remap that was asked for is done when the sync is resumed.
+    fn pause(&mut self) {
+        self.paused = true;
+        self.asked.retain(|(work, _)| matches!(work, Work::Remap(_)));
+    }
+}
+
 pub(super) struct Live {
     slots: Vec<Slot>,
     runner: Arc<dyn Runner>,
@@ -225,12 +233,18 @@ impl Live {
         let Some(running) = slot.running.take() else { return };
         // A panic has been reported by the panic hook; here it must only not stop the others.
         let result = result.unwrap_or_else(|| RunResult {
+            paused: None,
             run: running.run,
             ended: Ending::Failed {
                 code: "run.panic".to_owned(),
                 message: "kilofold itself failed; the log has the place".to_owned(),
             },
         });
+        if let Some(reason) = result.paused {
+            slot.pause();
+            let sync = slot.job.name.clone();
+            self.bus.emit(Event::SyncPaused { sync, reason: Some(reason) });
+        }
         let (started, ending) = (running.since, result.ended);
         if !matches!(running.work, Work::Read(_)) {
             // The sync's own times do not change by it. What a pause stopped goes on before anything else.
@@ -328,8 +342,7 @@ impl Live {
         }
         slot.paused = paused;
         if paused {
-            // A remap that was asked for is kept in the store, and done when the sync is resumed.
-            slot.asked.retain(|(work, _)| matches!(work, Work::Remap(_)));
+            slot.pause();
             if let Some(running) = &slot.running {
                 running.cancel.cancel();
             }

@@ -51,6 +51,8 @@ pub struct RunResult {
     pub ended: Ending,
     /// Its number; none when it failed before it had one.
     pub run: Option<RunId>,
+    /// Why the sync is paused from now on, when the run found that it must be; it is remembered already.
+    pub paused: Option<String>,
 }
 
 /// Where pauses are remembered. Called off the async threads, so it may block.

@@ -96,7 +96,13 @@ impl Runner for Fake {
                 Some(ending) => ending,
                 None => Ending::Succeeded,
             };
-            RunResult { ended, run: Some(run) }
+            let paused = match &ended {
+                Ending::Failed { code, .. } if code == "plugin.too-many-traps" => {
+                    Some(code.clone())
+                }
+                _ => None,
+            };
+            RunResult { ended, run: Some(run), paused }
         })
     }
 
@@ -453,4 +459,22 @@ async fn a_remap_goes_on_after_a_pause_and_after_a_restart() {
         1,
         "the bound of a run is one of reading"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_says_so_pauses_its_sync() {
+    let broke = Ending::Failed { code: "plugin.too-many-traps".into(), message: "m".into() };
+    let world = world_with(vec![job("a", 60)], seconds(1), 4, vec![broke], Arc::default()).await;
+    let mut told = world.fake.bus.subscribe();
+    world.handle.wait_idle().await.unwrap();
+    tokio::time::sleep(seconds(600)).await;
+    assert_eq!((world.starts("a").len(), world.state("a").await), (1, State::Paused));
+    let paused = std::iter::from_fn(|| told.try_recv().ok()).find_map(|told| match &told.event {
+        crate::events::Event::SyncPaused { reason, .. } => reason.clone(),
+        _ => None,
+    });
+    assert_eq!(paused.as_deref(), Some("plugin.too-many-traps"));
+    world.handle.resume(&sync("a")).await.unwrap();
+    tokio::time::sleep(seconds(120)).await;
+    assert!(world.starts("a").len() > 1);
 }

@@ -50,7 +50,7 @@ pub(super) enum Space {
     Schema = b'd',
     /// name -> describe answers and the like.
     Cache = b'c',
-    /// sync's name -> nothing, while it is paused.
+    /// sync's name -> why, while it is paused.
     Paused = b'z',
 }
 

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::layout::{Space, number_at};
 use super::meta::{from_json, to_json};
 use super::{Store, block};
-use crate::model::{Call, Stamp, SyncName};
+use crate::model::{Call, Pause, Stamp, SyncName};
 
 /// An answer kept to save calls.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,19 +20,24 @@ pub struct Cached {
 }
 
 impl Store {
-    /// Whether a sync is paused by hand.
-    pub fn sync_paused(&self, sync: &SyncName) -> Result<bool, Error> {
-        Ok(self.0.disk.get(&Space::Paused.name(sync.as_str()))?.is_some())
+    /// Why a sync is paused; none when it is not.
+    pub fn pause(&self, sync: &SyncName) -> Result<Option<Pause>, Error> {
+        let key = Space::Paused.name(sync.as_str());
+        match self.0.disk.get(&key)? {
+            None => Ok(None),
+            // As long as only people paused syncs, nothing more was kept.
+            Some(payload) if payload.is_empty() => Ok(Some(Pause { at: None, cause: None })),
+            Some(payload) => from_json(&key, &payload).map(Some),
+        }
     }
 
-    /// Pauses a sync, or lets it go on; durable when this returns.
-    pub fn set_sync_paused(&self, sync: &SyncName, paused: bool) -> Result<(), Error> {
+    /// Pauses a sync, or with none lets it go on; durable when this returns.
+    pub fn set_pause(&self, sync: &SyncName, pause: Option<&Pause>) -> Result<(), Error> {
         let key = Space::Paused.name(sync.as_str());
         let mut writes = Writes::default();
-        if paused {
-            writes.put(key, &[])
-        } else {
-            writes.remove(key)
+        match pause {
+            Some(pause) => writes.put(key, &to_json("a pause", pause)?),
+            None => writes.remove(key),
         }
         self.0.disk.apply(writes)?;
         self.0.disk.flush()

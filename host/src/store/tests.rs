@@ -14,8 +14,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::model::{
-    Batch, ConnectionName, Counts, Cursor, Ending, Outcome, Output, PageNote, Record, RecordId,
-    Rejection, Span, Stamp, Timing, Trigger,
+    Batch, ConnectionName, Counts, Cursor, Ending, Outcome, Output, PageNote, Pause, PauseCause,
+    Record, RecordId, Rejection, Span, Stamp, Timing, Trigger,
 };
 
 pub(super) fn id(n: u32) -> RecordId {
@@ -420,15 +420,17 @@ fn runs_and_small_things() {
     store.put_secret("token", &sealed).unwrap();
     let answer = Cached { bytes: sealed.clone(), last_modified: Some("Mon".into()) };
     store.put_cached("describe/Contact", &answer).unwrap();
-    store.set_sync_paused(&a, true).unwrap();
-    store.set_sync_paused(&b, true).unwrap();
-    store.set_sync_paused(&b, false).unwrap();
+    let cause = PauseCause { run: runs[0], code: "x.y".into(), reason: "broke".into() };
+    let pause = Pause { at: Some(Stamp(9)), cause: Some(cause) };
+    store.set_pause(&a, Some(&pause)).unwrap();
+    store.set_pause(&b, Some(&pause)).unwrap();
+    store.set_pause(&b, None).unwrap();
     drop(store);
     let store = Store::open(folder.path(), &Options::default()).unwrap();
     assert_eq!(store.get_secret("token").unwrap(), Some(sealed));
     assert_eq!(store.get_secret("toke").unwrap(), None);
     assert_eq!(store.cached("describe/Contact").unwrap(), Some(answer));
-    assert!(store.sync_paused(&a).unwrap() && !store.sync_paused(&b).unwrap());
+    assert_eq!((store.pause(&a).unwrap(), store.pause(&b).unwrap()), (Some(pause), None));
     assert_eq!(store.journal_begin(&call(9)).unwrap(), 5);
     assert_eq!(store.recover().unwrap().len(), 9);
     assert_eq!(store.syncs(), [a, b]);

@@ -84,6 +84,13 @@ impl Error {
         }
     }
 
+    /// Whether the sync must not run again until somebody has looked: every further run would spend a call and stop at
+    /// the same records.
+    pub fn pauses(&self) -> bool {
+        use plugin::Error::{IsolationTimeout, TooManyTraps};
+        matches!(self, Self::Plugin(TooManyTraps { .. } | IsolationTimeout { .. }))
+    }
+
     /// How a run ends that this stopped: a limit and a connection that cannot be used pause it, all else fails it.
     /// `look_again` is when it makes sense to see whether the limit, or the refusal of the connection, still holds. One
     /// that must be authorised again has no such time: the run goes on when a person has done it.

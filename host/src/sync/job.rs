@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::config::SyncConfig;
 use crate::events::{Bus, Event, Level};
 use crate::model::{
-    Batch, Caller, ConnectionName, Cursor, Ending, Maker, Outcome, PageNote, RetryNote, Run, RunId,
-    Schema, Stamp, Timing, Trigger,
+    Batch, Caller, ConnectionName, Cursor, Ending, Maker, Outcome, PageNote, Pause, PauseCause,
+    RetryNote, Run, RunId, Schema, Stamp, Timing, Trigger,
 };
 use crate::plugin::{self, Lookup, Plugin, Settings};
 use crate::salesforce::Org;
@@ -348,6 +348,17 @@ impl Job {
             _ => self.org.gate().look_again(),
         };
         error.ending(again.or(Some(soon)))
+    }
+
+    /// Pauses the sync when the error is one that every further run would meet.
+    pub(super) async fn pause_for(&self, run: RunId, error: &Error) -> Result<(), store::Error> {
+        if !error.pauses() {
+            return Ok(());
+        }
+        let cause = PauseCause { run, code: error.code().to_owned(), reason: error.to_string() };
+        let pause = Pause { at: Some(self.now()), cause: Some(cause) };
+        let (store, sync) = (self.store.clone(), self.sync.name.clone());
+        blocking(move || store.set_pause(&sync, Some(&pause))).await
     }
 
     /// Closes the run in the store.

@@ -25,7 +25,10 @@ pub async fn run(
             Ok(ending) => break ending,
             // What was committed stays: another connection goes on behind it.
             Err(error) if hold.move_on(job, run.id, &error)? => {}
-            Err(error) => break job.stopped(&error, hold.name()),
+            Err(error) => {
+                job.pause_for(run.id, &error).await?;
+                break job.stopped(&error, hold.name());
+            }
         }
     };
     job.end(run.id, ending).await

@@ -205,6 +205,7 @@ impl Reader {
         for sync in &self.config.syncs {
             let status = live.iter().find(|status| status.name == sync.name);
             let counts = self.store.counts(&sync.name)?;
+            let pause = self.store.pause(&sync.name)?;
             syncs.push(view::Sync {
                 name: sync.name.clone(),
                 object: sync.object.clone(),
@@ -214,7 +215,8 @@ impl Reader {
                 schedule: sync.schedule.to_string(),
                 enabled: sync.enabled,
                 state: status.map(|status| doing(&status.state).to_owned()),
-                paused: self.store.sync_paused(&sync.name)?,
+                paused: pause.is_some(),
+                pause,
                 running: status.and_then(|status| match status.state {
                     State::Running { run, .. } => run,
                     _ => None,

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::{
-    ConnectionName, Cursor, PageNote, Purpose, RecordId, Rejection, Run, RunId, Stamp, SyncName,
-    Usage,
+    ConnectionName, Cursor, PageNote, Pause, Purpose, RecordId, Rejection, Run, RunId, Stamp,
+    SyncName, Usage,
 };
 use crate::salesforce::{ConnectionState, Org};
 
@@ -180,8 +180,11 @@ pub struct Sync {
     /// What the host is doing with it: idle, due, running, paused, limit-paused,
     /// awaiting-connection or disabled; none when no host serves.
     pub state: Option<String>,
-    /// Whether a person paused it.
+    /// Whether it is paused until it is resumed.
     pub paused: bool,
+    /// Since when and why it is paused.
+    #[serde(default)]
+    pub pause: Option<Pause>,
     /// The run in hand, when the host is serving and one is.
     pub running: Option<RunId>,
     /// When it is due next, when the host is serving and that is known.

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use kilofold::model::{Ending, Trigger};
-use kilofold::store::State;
+use kilofold::schedule::State;
+use kilofold::store;
 use support::{Setup, id, name, plugin, sync};
 use tokio_util::sync::CancellationToken;
 
@@ -66,7 +67,7 @@ async fn one_poisonous_record_in_a_thousand_costs_one_record() {
         assert_eq!(retry.cursor_after, run.cursor_after);
         for text in marked {
             let record = env.store().record(&run.sync, id(text)).unwrap().unwrap();
-            assert_eq!((&record.state, record.outputs.len()), (&State::Mapped, 1));
+            assert_eq!((&record.state, record.outputs.len()), (&store::State::Mapped, 1));
         }
         let again = env.app().retry(run.id, &cancel).await.unwrap();
         assert_eq!(again.counts.fetched, 0, "what was mapped is left alone");
@@ -81,7 +82,7 @@ async fn one_poisonous_record_in_a_thousand_costs_one_record() {
 async fn a_plugin_that_always_breaks_fails_the_run() {
     let evil = plugin("kilofold_evil.wasm");
     let lines = "fields = [\"LastName\"]\nconfig = { mode = \"abort\" }";
-    let env =
+    let mut env =
         Setup::new(&[("Contact", 500)]).sync("Contact", evil.to_str().unwrap(), lines).open().await;
     let run = env.run("Contact").await;
     let Some(Ending::Failed { code, message }) = &run.ending else { panic!("{:?}", run.ending) };
@@ -89,4 +90,44 @@ async fn a_plugin_that_always_breaks_fails_the_run() {
     assert!(kilofold::error::explain(code).is_some(), "{code} is explained");
     assert_eq!((run.counts.fetched, run.pages), (0, 0));
     assert_eq!(run.cursor_after, run.cursor_before);
+
+    // The sync is paused for that reason, over restarts, until it is resumed: it spends no call in vain.
+    let contact = name("Contact");
+    env.open().await;
+    let pause = env.store().pause(&contact).unwrap().unwrap();
+    let cause = pause.cause.unwrap();
+    assert_eq!((cause.run, &cause.code, &cause.reason), (run.id, code, message));
+    let schedule = env.app().schedule().await.unwrap();
+    assert_eq!(schedule.status().await.unwrap()[0].state, State::Paused);
+    let asked = env.sim.requests().len();
+    let refused = schedule.run_now(&contact).await.unwrap_err();
+    assert_eq!((refused.code(), env.sim.requests().len()), ("sync.paused", asked));
+    schedule.resume(&contact).await.unwrap();
+    schedule.run_now(&contact).await.unwrap();
+    schedule.wait_idle().await.unwrap();
+    assert_eq!(schedule.status().await.unwrap()[0].state, State::Paused, "it broke again");
+    schedule.stop().await;
+}
+
+/// A component other than the pinned one is not even compiled.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_component_than_the_pinned_one_is_refused() {
+    let (_, passthrough) =
+        kilofold::plugin::stock().iter().find(|(name, _)| *name == "passthrough").unwrap();
+    let source = kilofold::plugin::Source::Stock("passthrough".into());
+    let digest = kilofold::plugin::digest(&source).unwrap();
+    let lines = format!("fields = [\"LastName\"]\nplugin_digest = \"sha256:{digest}\"");
+    let mut env =
+        Setup::new(&[("Contact", 20)]).sync("Contact", "./mine.wasm", &lines).start().await;
+    std::fs::write(env.path("mine.wasm"), passthrough).unwrap();
+    env.open().await;
+    env.run_well("Contact").await;
+    env.close();
+    std::fs::copy(plugin("kilofold_evil.wasm"), env.path("mine.wasm")).unwrap();
+    let error = kilofold::app::App::open(env.config()).err().unwrap();
+    assert_eq!(error.code(), "plugin.digest");
+    let other =
+        kilofold::plugin::digest(&kilofold::plugin::Source::File(env.path("mine.wasm"))).unwrap();
+    let told = error.to_string();
+    assert!(told.contains(&digest) && told.contains(&other), "{told}");
 }

@@ -81,7 +81,7 @@ async fn a_pause_survives_a_restart() {
     assert_eq!(ran, 1);
 
     env.open().await;
-    assert!(env.store().sync_paused(&contact).unwrap());
+    assert!(env.store().pause(&contact).unwrap().is_some());
     let schedule = env.app().schedule().await.unwrap();
     let status = schedule.status().await.unwrap();
     assert_eq!(status[0].state, State::Paused);
@@ -93,7 +93,7 @@ async fn a_pause_survives_a_restart() {
     schedule.wait_idle().await.unwrap();
     schedule.stop().await;
     assert!(env.runs("Contact").len() > ran);
-    assert!(!env.store().sync_paused(&contact).unwrap());
+    assert!(env.store().pause(&contact).unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -202,11 +202,11 @@ fn bounds(limits: &Limits) -> Sheet {
     row("memory", size(limits.memory_bytes), "-".to_owned(), "memory");
     let share = |whole: u64| size(whole / 1000);
     row("answer", size(limits.result_bytes), share(limits.result_bytes), "result");
-    row("one body", "-".to_owned(), size(limits.body_bytes), "");
+    row("one body", "-".to_owned(), size(limits.body_bytes), "body");
     row("log lines", grouped(u64::from(limits.log_lines)), "-".to_owned(), "log_lines");
     row("log text", size(limits.log_bytes), "-".to_owned(), "log_size");
     let keys = u64::from(limits.lookup_keys);
-    row("lookups", grouped(keys), grouped(keys / 1000), "");
+    row("lookups", grouped(keys), grouped(keys / 1000), "lookup_keys");
     row("broken", grouped(u64::from(limits.traps)), "-".to_owned(), "pause_after");
     sheet
 }

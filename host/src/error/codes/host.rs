@@ -152,7 +152,7 @@ pub(super) const ALL: &[Explained] = &[
     of(
         "sync.paused",
         "the sync is paused",
-        "A person paused it.",
+        "A person paused it, or its plugin broke on more records than is borne; `kilofold sync list` says which.",
         "resume it with `kilofold sync resume NAME`",
     ),
     of(

@@ -300,6 +300,9 @@ fn now(sync: &view::Sync, ctx: &Ctx) -> Markup {
     html! {
         @match (sync.enabled, sync.paused, &sync.last) {
             (false, ..) => span.soft { "off in the configuration" },
+            (_, true, _) if sync.pause.as_ref().is_some_and(|pause| pause.cause.is_some()) => {
+                span.bad { "paused: its plugin broke" }
+            },
             (_, true, _) => span.wait { "paused by hand" },
             (_, _, Some(run)) if run.ending.is_none() => (standing(run)),
             (_, _, Some(run)) => {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::ctx::Ctx;
 use super::parts::{act, ago, code, coming, text};
-use crate::model::{Ending, Run, Stamp, SyncName};
+use crate::model::{Ending, PauseCause, Run, Stamp, SyncName};
 use crate::web::view;
 
 /// One thing that needs a person, or that a person should know.
@@ -18,8 +18,8 @@ pub(super) enum Notice {
     Failed { sync: SyncName, run: Box<Run> },
     /// The last run of a sync stopped at a limit.
     Limited { sync: SyncName, run: Box<Run>, next: Option<Stamp> },
-    /// A person paused a sync.
-    Paused { sync: SyncName },
+    /// A sync is paused, by a person or for this cause.
+    Paused { sync: SyncName, cause: Option<PauseCause> },
     /// Records of a sync stand as failed.
     Records { sync: SyncName, failed: u64, run: Box<Run> },
 }
@@ -48,7 +48,10 @@ pub(super) fn notices(
     let mut later = Vec::new();
     for sync in syncs.iter().filter(|sync| sync.enabled) {
         if sync.paused {
-            later.push(Notice::Paused { sync: sync.name.clone() });
+            let cause = sync.pause.as_ref().and_then(|pause| pause.cause.clone());
+            // What broke wants somebody; what a person paused wants nobody.
+            let list = if cause.is_some() { &mut found } else { &mut later };
+            list.push(Notice::Paused { sync: sync.name.clone(), cause });
             continue;
         }
         let Some(run) = &sync.last else { continue };
@@ -140,7 +143,16 @@ fn one(notice: &Notice, ctx: &Ctx) -> Markup {
                 a.btn href={ "/imports/" (run.id) } { "See import " (run.id) }
             }
         },
-        Notice::Paused { sync } => html! {
+        Notice::Paused { sync, cause: Some(cause) } => html! {
+            li.notice.bad {
+                div {
+                    p { b { (sync) " is paused: its plugin broke" } " " (code(&cause.code)) }
+                    p { (text(&cause.reason)) ". Once that is mended, let it run again." }
+                }
+                (act(ctx, &format!("/syncs/{sync}/resume"), "Resume", ""))
+            }
+        },
+        Notice::Paused { sync, cause: None } => html! {
             li.notice.wait {
                 div { p { b { (sync) " is paused by hand" } } p { "It does not run until it is resumed." } }
                 (act(ctx, &format!("/syncs/{sync}/resume"), "Resume", ""))
@@ -178,6 +190,7 @@ mod tests {
             enabled: true,
             state: None,
             paused: false,
+            pause: None,
             running: None,
             next: None,
             last: Some(example::run(1, name, ending)),
@@ -198,7 +211,7 @@ mod tests {
         let syncs = [paused, sync("B", Some(Ending::Succeeded)), sync("C", Some(failed)), off];
         let found = notices(&syncs, &[], |name| u64::from(name.as_str() == "B"));
         assert!(matches!(&found[0], Notice::Failed { sync, .. } if sync.as_str() == "C"));
-        assert!(matches!(&found[1], Notice::Paused { sync } if sync.as_str() == "A"));
+        assert!(matches!(&found[1], Notice::Paused { sync, .. } if sync.as_str() == "A"));
         assert!(
             matches!(&found[2], Notice::Records { sync, failed: 1, .. } if sync.as_str() == "B")
         );
