@@ -97,7 +97,7 @@ impl Engine {
         facts.bytes = Some(loaded.bytes.len() as u64);
         facts.digest = Some(loaded.digest.clone());
         if let Some(wanted) = pinned.filter(|wanted| *wanted != loaded.digest) {
-            let (found, wanted) = (loaded.digest, wanted.to_owned());
+            let (found, wanted) = (loaded.digest.into(), wanted.into());
             return Err(Error::Digest { subject: loaded.subject, found, wanted });
         }
         let known = |map: &HashMap<String, Weak<Inner>>| map.get(&loaded.digest)?.upgrade();

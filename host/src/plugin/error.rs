@@ -138,9 +138,9 @@ pub enum Error {
         /// The plugin.
         subject: Subject,
         /// The digest that it has, in hexadecimal.
-        found: String,
+        found: Box<str>,
         /// The digest that the configuration allows.
-        wanted: String,
+        wanted: Box<str>,
     },
     /// It exports neither form of the contract.
     #[error(
