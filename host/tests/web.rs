@@ -564,7 +564,7 @@ async fn a_person_signs_in_and_out() {
     assert!(status == 403 && answer.contains("web.role"), "{answer}");
     let (status, answer) = browse("POST", pause, &all, "").await;
     assert!(status == 403 && answer.contains("web.csrf"), "{answer}");
-    assert!(!env.store.sync_paused(&SyncName::new("Contact").unwrap()).unwrap());
+    assert!(env.store.pause(&SyncName::new("Contact").unwrap()).unwrap().is_none());
 
     // Wrong passwords, time after time, make everybody at that address wait.
     for _ in 0..4 {
