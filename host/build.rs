@@ -53,8 +53,47 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     stock.push_str("];\n");
     write_if_changed(&out.join("stock.rs"), stock.as_bytes())?;
+    write_if_changed(&out.join("sdks.rs"), sdks(root)?.as_bytes())?;
     for (variable, name) in ["KILOFOLD_EVIL_PLUGIN", "KILOFOLD_JSON_PLUGIN"].iter().zip(TESTS) {
         println!("cargo::rustc-env={variable}={}", copy(&built, name, &out)?.display());
+    }
+    Ok(())
+}
+
+/// The sources of the SDKs and the contract, for the projects that `kilofold plugin new` begins.
+fn sdks(root: &Path) -> Result<String, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for name in ["sdk", "sdk-derive", "sdk-py", "sdk-ts"] {
+        walk(&root.join("plugins").join(name), name, &mut files)?;
+    }
+    walk(&root.join("wit"), "wit", &mut files)?;
+    files.sort();
+    let mut text = String::from("/// Path and text of every file of the SDKs.\n");
+    text.push_str("pub(super) static SDKS: &[(&str, &str)] = &[\n");
+    for (name, path) in files {
+        writeln!(text, "    ({name:?}, include_str!({path:?})),")?;
+    }
+    text.push_str("];\n/// The workspace's manifest, from which theirs inherit.\n");
+    writeln!(
+        text,
+        "pub(super) static WORKSPACE: &str = include_str!({:?});",
+        root.join("Cargo.toml")
+    )?;
+    Ok(text)
+}
+
+/// Every file below a folder but tests and what builds leave: its name in the SDK, and its path.
+fn walk(folder: &Path, name: &str, files: &mut Vec<(String, PathBuf)>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let Some(own) = path.file_name().and_then(|own| own.to_str()) else { continue };
+        let name = format!("{name}/{own}");
+        match path.is_dir() {
+            true if ["tests", "test", "target", "node_modules", "__pycache__", "build"]
+                .contains(&own) => {}
+            true => walk(&path, &name, files)?,
+            false => files.push((name, path)),
+        }
     }
     Ok(())
 }

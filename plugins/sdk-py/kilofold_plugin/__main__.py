@@ -23,8 +23,8 @@ def fail(message: str) -> None:
 
 def contract() -> Path:
     """The contract: beside this package, or where its repository keeps it."""
-    own = Path(__file__).resolve().parent.parent
-    found = [path for path in (own / "wit", own.parent / "wit", own.parent.parent / "wit") if path.is_dir()]
+    own = Path(__file__).resolve().parent
+    found = [path for path in (own / "wit", own.parents[2] / "wit") if path.is_dir()]
     if not found:
         fail("the contract, mapping.wit, is not beside kilofold_plugin")
     return found[0]
@@ -58,7 +58,7 @@ def build() -> None:
         shutil.copytree(
             own,
             staged / own.name,
-            ignore=shutil.ignore_patterns("__pycache__", "__main__.py", "testing.py"),
+            ignore=shutil.ignore_patterns("__pycache__", "__main__.py", "testing.py", "wit"),
             dirs_exist_ok=True,
         )
         (staged / "kilofold_entry.py").write_text(ENTRY.format(project=project))

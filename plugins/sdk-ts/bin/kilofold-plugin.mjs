@@ -79,8 +79,6 @@ async function component(about) {
     // A mapping reaches the host and nothing else: files, clocks and randomness are cut off, not only refused.
     stubWasi: true,
     sync: true,
-    optSize: process.env.KF_OPTSIZE === "1",
-    disableGc: process.env.KF_NOGC === "1",
   }).catch((error) => fail(`the component cannot be made: ${error.message}`));
   const out = join("dist", `${about.name ?? "mapping"}.wasm`);
   mkdirSync("dist", { recursive: true });

@@ -1,6 +1,7 @@
 //! `kilofold plugin ...`: for those who write plugins, and those who run them. One file a subcommand.
 
 mod check;
+mod new;
 
 use std::path::Path;
 
@@ -15,12 +16,14 @@ use crate::plugin::{Limits, Source, stock};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Check(check::Args),
+    New(new::Args),
 }
 
 /// Does it.
 pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> {
     match command {
         Command::Check(args) => check::run(args, globals).await,
+        Command::New(args) => new::run(args, globals).await,
     }
 }
 
