@@ -21,8 +21,8 @@ use super::v1;
 
 /// How often deadlines are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(10);
-/// Core instances that one plugin may be made of.
-pub(super) const INSTANCES: u32 = 32;
+/// Core instances that one plugin may be made of; Python is made of 38.
+pub(super) const INSTANCES: u32 = 64;
 /// Memories that one plugin may have.
 pub(super) const MEMORIES: u32 = 4;
 /// Tables that one plugin may have.

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+# At the top, as every import of a mapping must be: inside a component there are no files to import from.
+from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, NotRequired, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from .outcomes import Rejection, reject
@@ -33,8 +36,6 @@ def utc(text: str) -> str | None:
         return text[:19] + "Z"
     if not (parts := _MOMENT.fullmatch(text)):
         return None
-    from datetime import datetime, timedelta, timezone
-
     seconds, fraction, zone = parts.groups()
     try:
         moment = datetime.fromisoformat(seconds).replace(tzinfo=timezone.utc)

@@ -1,5 +1,10 @@
 """The component's side: from the contract's calls to the mapping. Imported only inside a component."""
 
+import random
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
 from componentize_py_types import Err
 from mapping import plugin
 from wit_world import exports
@@ -8,6 +13,20 @@ from wit_world.imports import host, types
 from .host import connect
 from .plugin import PROJECT, Context, Refused
 from .settings import Declared, spelled
+
+
+
+def _none(what: str, instead: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
+        raise RuntimeError(f"a mapping has no {what}; {instead}")
+
+    return refuse
+
+
+# What a component does not have says so; the engine's own words would be of an unreachable instruction.
+time.time = time.time_ns = _none("clock", "take call.context.read_at")
+for _name in ("random", "randint", "choice", "choices", "shuffle", "sample", "uniform", "randrange"):
+    setattr(random, _name, _none("randomness", "make it from the record, so that a batch can be mapped again"))
 
 _LEVELS = {level.name.lower(): level for level in host.Level}
 _KINDS = {

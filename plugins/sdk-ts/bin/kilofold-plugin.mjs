@@ -13,6 +13,18 @@ function fail(message) {
   process.exit(1);
 }
 
+// What a component does not have says so; the engine's own words would be of an unreachable instruction.
+const NOTHING = `
+  const none = (what, instead) => () => { throw new Error("a mapping has no " + what + "; " + instead); };
+  const noClock = none("clock", "take call.context.readAt");
+  Date.now = noClock;
+  globalThis.Date = new Proxy(Date, {
+    apply: noClock,
+    construct: (target, args, made) => (args.length === 0 ? noClock() : Reflect.construct(target, args, made)),
+  });
+  Math.random = none("randomness", "make it from the record, so that a batch can be mapped again");
+`;
+
 /** A tool that the project names among its devDependencies. */
 async function tool(name) {
   const project = createRequire(resolve("package.json"));
@@ -54,6 +66,7 @@ function options(about) {
 async function component(about) {
   // What the contract wants exported, around what the mapping's author exports.
   const entry = `
+    import "kilofold:nothing";
     import host from "${HOST}";
     import { connect } from "kilofold-plugin";
     import plugin from "./${source(about)}";
@@ -65,7 +78,16 @@ async function component(about) {
   const { build } = await tool("esbuild");
   const bundle = await build({
     ...options(about),
-    external: ["kilofold:*"],
+    external: [HOST],
+    plugins: [
+      {
+        name: "nothing",
+        setup: (build) => {
+          build.onResolve({ filter: /^kilofold:nothing$/ }, ({ path }) => ({ path, namespace: "kilofold" }));
+          build.onLoad({ filter: /.*/, namespace: "kilofold" }, () => ({ contents: NOTHING }));
+        },
+      },
+    ],
     // Lines stay, so that an error says where.
     minifySyntax: true,
     stdin: { contents: entry, resolveDir: process.cwd(), sourcefile: "kilofold-entry.js" },

@@ -39,7 +39,7 @@ interface Common<R extends Fields, S extends Settings> {
   /** What the user sets per sync. */
   settings?: S;
   /** What else is wrong with settings: a message by name. */
-  checkSettings?(settings: SettingsOf<S>): Record<string, string>;
+  checkSettings?(settings: SettingsOf<S>): { readonly [name: string]: string | undefined };
   /** Whether deleted records come too (read `IsDeleted`); otherwise their outputs are retracted by the host. */
   mapsDeletions?: boolean;
 }
@@ -100,10 +100,12 @@ export function mapper<const R extends Fields, const S extends Settings = Record
         for (const [name, setting] of Object.entries(mapping.settings ?? {})) {
           (given as Record<string, unknown>)[name] ??= (setting as Setting<unknown>).default ?? null;
         }
-        const problems = Object.entries(mapping.checkSettings?.(given) ?? {});
+        const problems = Object.entries(mapping.checkSettings?.(given) ?? {}).flatMap(([setting, message]) =>
+          message === undefined ? [] : [{ setting, message }],
+        );
         if (problems.length > 0) {
           // The contract's `err`: how a function of its kind fails.
-          throw problems.map(([setting, message]) => ({ setting, message }));
+          throw problems;
         }
         settings = given;
       },

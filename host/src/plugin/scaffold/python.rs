@@ -1,7 +1,5 @@
 //! A project in Python.
 
-use std::fmt::Write as _;
-
 use super::object::{Field, Kind};
 use super::{File, Project, text};
 
@@ -50,22 +48,22 @@ fn source(project: &Project) -> String {
             if let Some(name) = imported(field.kind) {
                 types.push(name);
             }
-            let _ = writeln!(reads, "    {line}");
+            reads.push_str(&format!("    {line}\n"));
         } else {
-            let _ = writeln!(more, "    # {line}");
+            more.push_str(&format!("    # {line}\n"));
         }
     }
     let chosen: Vec<_> = object.chosen().filter(|field| field.name != "Id").collect();
     let names = text::distinct(chosen.iter().map(|field| field.name.as_str()));
     for (field, name) in chosen.iter().zip(&names) {
-        let _ = writeln!(makes, "    {name}: {}", hint(field));
+        makes.push_str(&format!("    {name}: {}\n", hint(field)));
         let it = format!("it[\"{}\"]", field.name);
         let value = match (field.kind, field.nullable) {
             (Kind::Email, true) => format!("{it}.lower() if {it} else None"),
             (Kind::Email, false) => format!("{it}.lower()"),
             _ => it,
         };
-        let _ = writeln!(sets, "            \"{name}\": {value},");
+        sets.push_str(&format!("            \"{name}\": {value},\n"));
     }
     if !more.is_empty() {
         more = format!(

@@ -1,7 +1,5 @@
 //! A project in Rust.
 
-use std::fmt::Write as _;
-
 use super::object::{Field, Kind};
 use super::{File, Project, text};
 
@@ -62,25 +60,25 @@ fn source(project: &Project) -> String {
         let line = reads_line(field, name);
         if !field.chosen {
             for line in line.lines() {
-                let _ = writeln!(more, "    // {}", line.trim_start());
+                more.push_str(&format!("    // {}\n", line.trim_start()));
             }
             continue;
         }
         reads.push_str(&line);
         if field.name == "Id" {
-            let _ = writeln!(makes, "    #[key]\n    id: Id<'a>,");
-            let _ = writeln!(sets, "        id: record.id,");
+            makes.push_str("    #[key]\n    id: Id<'a>,\n");
+            sets.push_str("        id: record.id,\n");
             continue;
         }
         let as_made = chosen.next().unwrap_or_default();
         let (out, name) = (ident(&as_made), ident(name));
-        let _ = writeln!(makes, "    {out}: {},", output_type(field));
+        makes.push_str(&format!("    {out}: {},\n", output_type(field)));
         let value = match (field.kind, field.nullable) {
             (Kind::Email, true) => format!("record.{name}.map(str::to_lowercase)"),
             (Kind::Email, false) => format!("record.{name}.to_lowercase()"),
             _ => format!("record.{name}"),
         };
-        let _ = writeln!(sets, "        {out}: {value},");
+        sets.push_str(&format!("        {out}: {value},\n"));
     }
     let more = if more.is_empty() {
         more

@@ -1,7 +1,5 @@
 //! A project in TypeScript.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
 use super::object::Kind;
@@ -46,21 +44,21 @@ fn source(project: &Project) -> String {
         let shown = format!("{token}{}", if field.nullable { ".optional" } else { "" });
         if field.chosen {
             tokens.push(token);
-            let _ = writeln!(reads, "  {}: {shown},", field.name);
+            reads.push_str(&format!("  {}: {shown},\n", field.name));
         } else {
-            let _ = writeln!(more, "  // {}: {shown},", field.name);
+            more.push_str(&format!("  // {}: {shown},\n", field.name));
         }
     }
     for (field, name) in chosen.iter().zip(&names) {
         let shown =
             format!("{}{}", token(field.kind), if field.nullable { ".optional" } else { "" });
-        let _ = writeln!(makes, "  {name}: {shown},");
+        makes.push_str(&format!("  {name}: {shown},\n"));
         let value = match (field.kind, field.nullable) {
             (Kind::Email, true) => format!("it.{}?.toLowerCase() ?? null", field.name),
             (Kind::Email, false) => format!("it.{}.toLowerCase()", field.name),
             _ => format!("it.{}", field.name),
         };
-        let _ = writeln!(sets, "    {name}: {value},");
+        sets.push_str(&format!("    {name}: {value},\n"));
     }
     if !more.is_empty() {
         more = format!(
