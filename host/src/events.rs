@@ -233,6 +233,15 @@ pub enum Event {
         /// When it looks again, when a time is known.
         next: Option<Stamp>,
     },
+    /// Old history was removed from the store.
+    StoreTidied {
+        /// Changes of the feed that went.
+        changes: u64,
+        /// Stored values of the history of runs that went.
+        history: u64,
+        /// In milliseconds.
+        took_ms: u64,
+    },
     /// The host is ready.
     HostStarted {
         /// Its version.
@@ -410,6 +419,9 @@ fn log(event: &Event) {
         Event::ScheduleTick { started, waiting, next } => {
             let next = next.map(|at| at.to_string());
             debug!(started = started.len(), waiting = waiting.len(), next, "Schedule ticked");
+        }
+        Event::StoreTidied { changes, history, took_ms } => {
+            info!(changes, history, took_ms, "Store tidied");
         }
         Event::HostStarted { version, listen } => info!(version, listen, "Host started"),
         Event::HostStopping => info!("Host stops after the batches in hand"),

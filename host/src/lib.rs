@@ -35,6 +35,9 @@ pub mod events;
 /// Shows it: the API and the page.
 pub mod web;
 
+/// Keeps the store from growing without end.
+pub mod upkeep;
+
 /// Every code that a user can meet, with its meaning and cure.
 pub mod error;
 

@@ -292,6 +292,7 @@ async fn says_what_the_store_says() {
 
     let feed = get("/api/v1/feed".to_owned()).await;
     assert_eq!((&feed["next"], &feed["end"]), (&Value::from(1), &Value::from(1)));
+    assert_eq!(feed["start"], 1);
     assert_eq!(feed["changes"][0]["op"], "upsert");
     let after: view::Feed =
         env.client.get("/api/v1/feed", &[("after", "1".to_owned())]).await.unwrap();
@@ -626,4 +627,142 @@ async fn every_answer_has_its_policy() {
     let (status, answer) = env.raw("GET /api/v1/runs HTTP/1.1\nHost: evil.example").await;
     assert!(status == 421 && answer.contains("content-security-policy: default-src 'none'"));
     env.close().await;
+}
+
+/// The lines of an answer's body, which is sent in pieces.
+fn lines(answer: &str) -> Vec<Value> {
+    let parsed = answer.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str);
+    parsed.map(|line| line.unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_is_read_by_names_and_acknowledged() {
+    let env = Env::new(None).await;
+    let own = env.address;
+    let ask = async |line: &str, more: &str, body: &str| {
+        let length = body.len();
+        let head = format!("{line} HTTP/1.1\nHost: {own}\nContent-Length: {length}\n{more}");
+        env.raw_with(&head, body).await
+    };
+    // Waits until there is something, and answers at once when there is.
+    let waiting = ask("GET /api/v1/feed?after=0&wait=60s", "", "");
+    let begun = std::time::Instant::now();
+    let commit = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let store = env.store.clone();
+        tokio::task::spawn_blocking(move || imported(&store)).await.unwrap()
+    };
+    let ((status, answer), _) = tokio::join!(waiting, commit);
+    assert_eq!(status, 200);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "a commit ends the wait");
+    assert_eq!(header(&answer, "content-type"), "application/x-ndjson");
+    assert_eq!((header(&answer, "kilofold-next"), header(&answer, "kilofold-end")), ("1", "1"));
+    let changes = lines(&answer);
+    assert_eq!(
+        (changes.len(), &changes[0]["seq"], &changes[0]["kind"]),
+        (1, &1.into(), &"person".into())
+    );
+    let (_, answer) = ask("GET /api/v1/feed?kinds=event,object&wait=0s", "", "").await;
+    assert_eq!((lines(&answer).len(), header(&answer, "kilofold-next")), (0, "1"));
+    for bad in ["wait=61s", "kinds=", "after=x", "limit=0", "consumer=a%20b", "more=1"] {
+        assert_eq!(ask(&format!("GET /api/v1/feed?{bad}"), "", "").await.0, 400, "{bad}");
+    }
+
+    let one = "/api/v1/consumers/warehouse";
+    assert_eq!(ask(&format!("GET {one}"), "", "").await.0, 404);
+    const JSON: &str = "Content-Type: application/json";
+    let put = async |body: &str| ask(&format!("PUT {one}"), JSON, body).await;
+    assert_eq!(lines(&put(r#"{"acknowledged":0}"#).await.1)[0]["lag"], 1);
+    let mine = "GET /api/v1/feed?consumer=warehouse";
+    assert_eq!(lines(&ask(mine, "", "").await.1).len(), 1);
+    assert_eq!(lines(&put(r#"{"acknowledged":1}"#).await.1)[0]["lag"], 0);
+    assert_eq!(lines(&ask(mine, "", "").await.1).len(), 0);
+    for (body, status) in [
+        (r#"{"acknowledged":2}"#, 409),
+        (r#"{"acknowledged":0}"#, 409),
+        (r#"{"acknowledged":0,"rewind":true}"#, 200),
+        (r#"{"acknowledged":-1}"#, 400),
+        (r#"{"acknowledged":1,"x":2}"#, 400),
+        ("{", 400),
+        ("", 400),
+    ] {
+        let (found, answer) = put(body).await;
+        assert_eq!(found, status, "{body}");
+        assert!(status == 200 || answer.contains("application/problem+json"), "{answer}");
+    }
+    assert_eq!(ask(&format!("PUT {one}"), "Content-Type: text/plain", "{}").await.0, 415);
+    let large = format!("{{\"acknowledged\":{}1}}", " ".repeat(2 << 20));
+    let (status, answer) = put(&large).await;
+    assert!(status == 413 && answer.contains("web.too-large"), "{answer}");
+    let all: view::Consumers = env.client.get("/api/v1/consumers", &[]).await.unwrap();
+    assert_eq!((all.consumers.len(), all.start, all.end), (1, 1, 1));
+    assert!(all.consumers[0].live && !all.consumers[0].behind);
+    assert_eq!(ask(&format!("DELETE {one}"), "", "").await.0, 200);
+    assert_eq!(ask(&format!("DELETE {one}"), "", "").await.0, 404);
+
+    // A snapshot, and where to go on.
+    let (status, answer) = ask("GET /api/v1/snapshot", "", "").await;
+    assert_eq!(status, 200);
+    let told = lines(&answer);
+    let kinds: Vec<&str> = told.iter().map(|line| line["line"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["begin", "output", "end"]);
+    assert_eq!((&told[2]["next"], &told[2]["lines"]), (&1.into(), &1.into()));
+
+    // What is no longer kept cannot be gone on from.
+    let (store, reader) = (env.store.clone(), env.reader.clone());
+    tokio::task::spawn_blocking(move || {
+        let day = std::time::Duration::from_secs(86_400);
+        let rules = kilofold::store::FeedRules { age: day, entries: 1, hold: day, quiet: day };
+        let run = run(&store, "Contact");
+        store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap();
+        again(&store);
+        assert_eq!(store.trim_feed(&rules, Stamp::now().plus(day * 2)).unwrap(), 1);
+        assert_eq!(reader.store().feed_start().unwrap(), 2);
+    })
+    .await
+    .unwrap();
+    let problem = env.problem("/api/v1/feed", &[("after", "0".to_owned())]).await;
+    assert_eq!((problem.status, problem.code.as_str()), (410, "feed.gone"));
+    assert_eq!(problem.see.as_deref(), Some("/api/v1/snapshot"));
+    let all: view::Feed = env.client.get("/api/v1/feed", &[]).await.unwrap();
+    assert_eq!((all.changes.len(), all.start), (1, 2));
+    env.close().await;
+}
+
+/// A second change of the output that [`imported`] made.
+fn again(store: &Store) {
+    let sync = SyncName::new("Contact").unwrap();
+    let run = run(store, "Contact");
+    let text = r#"{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Contact"},"Id":"0034C00000VaYfKQAV","Email":"a@b","SystemModstamp":"2022-02-16T06:21:19.000+0000"}]}"#;
+    let selection = Selection::new(&["Email".to_owned()], Some("SystemModstamp"));
+    let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
+    let known = store.known(&sync, &batch).unwrap();
+    let output = Output {
+        kind: "person".into(),
+        key: "0034C00000VaYfKQAV".to_owned(),
+        body: r#"{"n":2}"#.to_owned(),
+    };
+    let page = PageNote {
+        page: 0,
+        at: Stamp::now(),
+        bytes: 100,
+        counts: Counts::default(),
+        timing: Timing::default(),
+        request_id: None,
+    };
+    store
+        .commit(Commit {
+            run: run.id,
+            sync: &sync,
+            batch: &batch,
+            known,
+            outcomes: vec![Verdict::Became(Outcome::Mapped(vec![output]))],
+            cursor: Cursor::default(),
+            page,
+            calls: 1,
+            maker: None,
+            remap: None,
+            keep_raw: true,
+        })
+        .unwrap();
 }

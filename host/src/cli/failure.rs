@@ -178,6 +178,10 @@ impl From<web::client::Error> for Failure {
     fn from(error: web::client::Error) -> Self {
         let failure = Self::of(error.code(), &error);
         match error {
+            // The reader has seen enough.
+            web::client::Error::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Self::quiet()
+            }
             web::client::Error::Problem(problem) if error::explain(&problem.code).is_none() => {
                 failure.cure(problem.cure)
             }

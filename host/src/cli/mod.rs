@@ -3,6 +3,7 @@
 mod check;
 mod connect;
 mod connections;
+mod consumers;
 pub mod demo;
 mod explain;
 mod failure;
@@ -102,6 +103,7 @@ enum Command {
     Failures(failures::Args),
     Records(records::Args),
     Feed(feed::Args),
+    Consumers(consumers::Args),
     /// Shows what is known of the org's API calls, without spending one
     Limits,
     Retry(retry::Args),
@@ -144,6 +146,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Failures(args) => failures::run(args, globals).await,
             Command::Records(args) => records::run(args, globals).await,
             Command::Feed(args) => feed::run(args, globals).await,
+            Command::Consumers(args) => consumers::run(args, globals).await,
             Command::Limits => limits::run(globals).await,
             Command::Password => password::run(globals),
             Command::Retry(args) => retry::run(args, globals).await,

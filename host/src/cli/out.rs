@@ -70,6 +70,11 @@ impl Out {
         self.line(&text)
     }
 
+    /// Standard output, for what is written piece by piece.
+    pub fn stream(&self) -> impl Write + Send + use<> {
+        std::io::BufWriter::new(std::io::stdout())
+    }
+
     fn write(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Exit;
 use crate::events::Event;
 use crate::schedule;
+use crate::upkeep;
 use crate::web::{self, Access, Listener, Parts, Role, tls};
 
 /// Serves until a signal comes; a second one leaves at once.
@@ -41,6 +42,7 @@ pub struct Running {
     scheduler: schedule::Handle,
     closing: CancellationToken,
     serving: JoinHandle<Result<(), web::Error>>,
+    upkeep: JoinHandle<()>,
     ended: Option<Result<Result<(), web::Error>, JoinError>>,
 }
 
@@ -73,11 +75,19 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         clock: app.clock.clone(),
     };
     let serving = tokio::spawn(listener.serve(parts, closing.clone()));
+    let upkeep = upkeep::run(
+        app.store.clone(),
+        app.config.keep,
+        app.clock.clone(),
+        app.bus.clone(),
+        closing.clone(),
+    );
+    let upkeep = tokio::spawn(upkeep);
     app.bus.emit(Event::HostStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: Some(format!("{scheme}://{address}")),
     });
-    Ok(Running { scheduler, closing, serving, ended: None })
+    Ok(Running { scheduler, closing, serving, upkeep, ended: None })
 }
 
 /// Leaves a token that only the owner of the store can read, new at every start.
@@ -110,6 +120,9 @@ impl Running {
     pub async fn stop(mut self) -> Result<(), Failure> {
         self.scheduler.stop().await;
         self.closing.cancel();
+        if let Err(error) = (&mut self.upkeep).await {
+            tracing::warn!(%error, "upkeep ended early");
+        }
         if self.ended.is_none() {
             self.ended().await;
         }

@@ -7,8 +7,8 @@ use super::{Failure, Globals};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
-use crate::model::{RecordId, Run, RunId, SyncName};
-use crate::store::{self, Store};
+use crate::model::{ConsumerName, RecordId, Run, RunId, Stamp, SyncName};
+use crate::store::{self, FeedQuery, Store, Wanted};
 use crate::web::{self, Client, Reader, client, view};
 
 /// How often a store in use is tried again when no host answers: another command may be about to let it go.
@@ -159,11 +159,90 @@ impl Source {
         }
     }
 
-    /// Changes of outputs.
-    pub async fn feed(&self, after: u64, limit: usize) -> Result<view::Feed, Failure> {
+    /// Whether a question for changes waits until there are some.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Api(_))
+    }
+
+    /// Changes of outputs; a host that is asked to wait answers as soon as there are some.
+    pub async fn feed(&self, query: &FeedQuery, wait: bool) -> Result<view::Feed, Failure> {
         match self {
-            Self::Store(reader) => Ok(reader.feed(after, Some(limit))?),
-            Self::Api(client) => Ok(client.get("/api/v1/feed", &list(Some(after), limit)).await?),
+            Self::Store(reader) => Ok(reader.feed(query)?),
+            Self::Api(client) => {
+                let mut parameters = list(query.after, query.limit);
+                parameters.extend(part(&query.syncs, &query.kinds));
+                if wait {
+                    parameters.push(("wait", "20s".to_owned()));
+                }
+                Ok(client.get("/api/v1/feed", &parameters).await?)
+            }
+        }
+    }
+
+    /// Everything that is stored at one number of the feed, as JSON lines.
+    pub async fn snapshot(
+        &self,
+        wanted: &Wanted,
+        to: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Store(reader) => {
+                let written = reader.snapshot(wanted, Stamp::now(), &mut |line| {
+                    serde_json::to_writer(&mut *to, line)?;
+                    to.write_all(b"\n")
+                })?;
+                written.and_then(|()| to.flush()).map_err(unwritten)
+            }
+            Self::Api(client) => {
+                let parameters = part(&wanted.syncs, &wanted.kinds);
+                client.download("/api/v1/snapshot", &parameters, to).await?;
+                to.flush().map_err(unwritten)
+            }
+        }
+    }
+
+    /// Where a consumer stands; one that nobody knows stands before the first change.
+    pub async fn consumer_place(&self, name: &ConsumerName) -> Result<u64, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.consumer_asks(name, Stamp::now())?),
+            Self::Api(_) => {
+                let all = self.consumers().await?;
+                let known = all.consumers.iter().find(|one| one.name == *name);
+                Ok(known.map_or(all.start.saturating_sub(1), |one| one.acknowledged))
+            }
+        }
+    }
+
+    /// Notes that a consumer has everything up to a number.
+    pub async fn acknowledge(&self, name: &ConsumerName, to: u64) -> Result<(), Failure> {
+        match self {
+            Self::Store(reader) => drop(reader.acknowledge(name, to, false, Stamp::now())?),
+            Self::Api(client) => {
+                let path = format!("/api/v1/consumers/{name}");
+                let body = serde_json::json!({ "acknowledged": to });
+                drop(client.put::<view::Consumer>(&path, &body).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The named readers of the feed.
+    pub async fn consumers(&self) -> Result<view::Consumers, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.consumers(Stamp::now())?),
+            Self::Api(client) => Ok(client.get("/api/v1/consumers", &[]).await?),
+        }
+    }
+
+    /// Forgets a consumer; gives what was known of it.
+    pub async fn forget(&self, name: &ConsumerName) -> Result<view::Consumer, Failure> {
+        match self {
+            Self::Store(reader) => {
+                let was = reader.consumer(name, Stamp::now())?;
+                reader.store().forget_consumer(name)?;
+                Ok(was)
+            }
+            Self::Api(client) => Ok(client.delete(&format!("/api/v1/consumers/{name}")).await?),
         }
     }
 
@@ -193,6 +272,24 @@ impl Source {
             Self::Api(client) => Ok(client.get("/api/v1/connections", &[]).await?),
         }
     }
+}
+
+/// Who reads what is written has seen enough, or there is no room for it.
+fn unwritten(error: std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::quiet(),
+        _ => Failure::new("cli.output", format!("the answer cannot be written: {error}")),
+    }
+}
+
+/// The parameters of a part of all outputs. The API takes one sync.
+fn part(syncs: &[SyncName], kinds: &[String]) -> Vec<(&'static str, String)> {
+    let mut parameters: Vec<(&'static str, String)> =
+        syncs.iter().take(1).map(|sync| ("sync", sync.to_string())).collect();
+    if !kinds.is_empty() {
+        parameters.push(("kinds", kinds.join(",")));
+    }
+    parameters
 }
 
 fn list(after: Option<impl ToString>, limit: usize) -> Vec<(&'static str, String)> {

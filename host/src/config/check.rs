@@ -131,6 +131,7 @@ impl Check {
         let connections = self.connections(&file.connection, org.as_ref());
         let quota = self.quota(file.quota.as_ref());
         let store = self.store(file.store.as_ref());
+        let keep = self.keep(file.keep.as_ref());
         let web = self.web(file.web.as_ref());
         let plugins = self.plugins(file.plugins.as_ref());
         let defaults = file::Defaults::default();
@@ -142,6 +143,7 @@ impl Check {
             connections,
             quota,
             store,
+            keep,
             web: web?,
             plugins,
             syncs,
@@ -329,6 +331,26 @@ impl Check {
             compression: self.number("store.compression", &store.compression, 1, 19).unwrap_or(1),
             key: self.secret("store.key", &store.key),
         }
+    }
+
+    fn keep(&mut self, keep: Option<&file::Keep>) -> KeepConfig {
+        let usual = KeepConfig::default();
+        let Some(keep) = keep else { return usual };
+        let mut time = |name: &str, at: &Key<String>, usual: Duration| {
+            let key = format!("keep.{name}");
+            self.take(&key, at, |text| values::duration(text, SECOND, YEAR * 100)).unwrap_or(usual)
+        };
+        let kept = KeepConfig {
+            feed: time("feed", &keep.feed, usual.feed),
+            feed_hold: time("feed_for_consumers", &keep.feed_for_consumers, usual.feed_hold),
+            consumer_quiet: time("consumer_quiet", &keep.consumer_quiet, usual.consumer_quiet),
+            pages: time("pages", &keep.pages, usual.pages),
+            failures: time("failures", &keep.failures, usual.failures),
+            runs: time("runs", &keep.runs, usual.runs),
+            ..usual
+        };
+        let entries = self.number("keep.feed_entries", &keep.feed_entries, 1, i64::MAX);
+        KeepConfig { feed_entries: entries.unwrap_or(usual.feed_entries), ..kept }
     }
 
     fn web(&mut self, web: Option<&file::Web>) -> Option<WebConfig> {

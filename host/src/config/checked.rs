@@ -34,6 +34,8 @@ pub struct Config {
     pub quota: QuotaConfig,
     /// Where the data is kept.
     pub store: StoreConfig,
+    /// How long history is kept.
+    pub keep: KeepConfig,
     /// The page and the API.
     pub web: WebConfig,
     /// What plugins may use.
@@ -151,6 +153,40 @@ pub struct StoreConfig {
     pub compression: i32,
     /// The key that seals tokens; none: a file beside the store, made at first use.
     pub key: Option<Secret>,
+}
+
+/// How long history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepConfig {
+    /// Changes of the feed.
+    pub feed: Duration,
+    /// The most changes of the feed.
+    pub feed_entries: u64,
+    /// Changes that a consumer has not acknowledged.
+    pub feed_hold: Duration,
+    /// A consumer that was not heard of for so long holds nothing back.
+    pub consumer_quiet: Duration,
+    /// Notes of an import's pages.
+    pub pages: Duration,
+    /// An import's failures.
+    pub failures: Duration,
+    /// Imports.
+    pub runs: Duration,
+}
+
+impl Default for KeepConfig {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self {
+            feed: days(30),
+            feed_entries: 10_000_000,
+            feed_hold: days(90),
+            consumer_quiet: days(7),
+            pages: days(30),
+            failures: days(90),
+            runs: days(400),
+        }
+    }
 }
 
 /// The page and the API.

@@ -56,6 +56,8 @@ pub struct File {
     pub quota: Option<Quota>,
     /// Where the data is kept.
     pub store: Option<Store>,
+    /// How long history is kept.
+    pub keep: Option<Keep>,
     /// The page and the API.
     pub web: Option<Web>,
     /// Where plugins are, and what one may use.
@@ -141,6 +143,26 @@ pub struct Store {
     pub compression: Key<i64>,
     /// Where the key is that seals tokens at rest: { env = "NAME" } or { file = "path" }; a file beside the store when left out.
     pub key: Key<SecretRef>,
+}
+
+/// How long history is kept. Records and outputs themselves are kept always.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// How long the feed's changes are kept; "30d" when left out.
+    pub feed: Key<String>,
+    /// How many of the feed's changes are kept at most; 10000000 when left out.
+    pub feed_entries: Key<i64>,
+    /// How long changes are kept for a consumer that has not acknowledged them; "90d" when left out.
+    pub feed_for_consumers: Key<String>,
+    /// A consumer that was not heard of for so long holds nothing back; "7d" when left out.
+    pub consumer_quiet: Key<String>,
+    /// How long the notes of an import's pages are kept; "30d" when left out.
+    pub pages: Key<String>,
+    /// How long an import's failures are kept; "90d" when left out. A record that stands as failed is kept always.
+    pub failures: Key<String>,
+    /// How long imports are kept; "400d" when left out. The newest 50 of a sync are kept always.
+    pub runs: Key<String>,
 }
 
 /// The page and the API.

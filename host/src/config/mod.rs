@@ -13,8 +13,8 @@ mod values;
 mod when;
 
 pub use checked::{
-    Allowance, Config, ConnectionConfig, Fields, Grant, OrgConfig, PluginLimits, PluginRef, Pool,
-    QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig, TlsConfig, WebConfig,
+    Allowance, Config, ConnectionConfig, Fields, Grant, KeepConfig, OrgConfig, PluginLimits,
+    PluginRef, Pool, QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig, TlsConfig, WebConfig,
 };
 pub use error::{Error, Invalid, Problem};
 pub use secret::Secret;

@@ -10,8 +10,8 @@ use super::error::Problem;
 use super::file::{At, File};
 use super::values::nearest;
 
-const SECTIONS: [&str; 8] =
-    ["org", "connection", "quota", "store", "web", "plugins", "defaults", "sync"];
+const SECTIONS: [&str; 9] =
+    ["org", "connection", "quota", "store", "keep", "web", "plugins", "defaults", "sync"];
 
 /// What was read, and what could not be.
 pub struct Read {
@@ -45,6 +45,7 @@ pub fn read(text: &str) -> Read {
             "org" => file.org = reader.section("org", value),
             "quota" => file.quota = reader.section("quota", value),
             "store" => file.store = reader.section("store", value),
+            "keep" => file.keep = reader.section("keep", value),
             "web" => file.web = reader.section("web", value),
             "plugins" => file.plugins = reader.section("plugins", value),
             "defaults" => file.defaults = reader.section("defaults", value),

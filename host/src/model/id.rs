@@ -189,6 +189,11 @@ name!(
     ConnectionName
 );
 
+name!(
+    /// The name of a reader of the feed.
+    ConsumerName
+);
+
 /// The number of a run, from 1, growing over the life of a store.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

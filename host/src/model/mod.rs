@@ -15,7 +15,7 @@ mod stamp;
 pub use batch::{Batch, Cell, CellKind, Record, Span};
 pub use call::{Call, Caller, Purpose, Usage};
 pub use cursor::{Cursor, Position, Scan, Window};
-pub use id::{ConnectionName, IdError, NameError, RecordId, RunId, SyncName};
+pub use id::{ConnectionName, ConsumerName, IdError, NameError, RecordId, RunId, SyncName};
 pub use outcome::{Outcome, Output, Rejection};
 pub use run::{
     Counts, Ending, Maker, PageNote, Pause, PauseCause, PluginNote, RetryNote, Run, Standing,

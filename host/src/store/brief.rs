@@ -82,6 +82,13 @@ fn code(standing: Standing) -> u8 {
     }
 }
 
+/// Takes an ended run from the lists.
+pub(super) fn unindex(sync: u16, run: &Run, writes: &mut Writes) {
+    let (sync, id) = (sync.to_be_bytes(), run.id.0.to_be_bytes());
+    writes.remove(Space::RunOf.key(&[&sync, &id]));
+    writes.remove(Space::RunAs.key(&[&sync, &[code(run.standing())], &id]));
+}
+
 /// Enters an ended run into the lists.
 pub(super) fn index(sync: u16, run: &Run, writes: &mut Writes) {
     let (sync, id) = (sync.to_be_bytes(), run.id.0.to_be_bytes());

@@ -174,6 +174,7 @@ impl Store {
         self.set_names(names);
         disk.flush()?;
         self.acknowledge(number);
+        self.0.feed_end.send_replace(feed_end);
         // The whole of the time is known only now; it is durable with the run's next step.
         run.timing.commit += micros(started).saturating_sub(page.timing.commit);
         self.active_mut().insert(run.id, run.clone());

@@ -43,6 +43,14 @@ pub enum Error {
         /// What was being done.
         doing: &'static str,
     },
+    /// Changes that were asked for are no longer kept.
+    #[error("the feed is kept from {start} on, so what comes behind {after} is not there whole")]
+    FeedGone {
+        /// The number that was asked with.
+        after: u64,
+        /// The first number that is kept.
+        start: u64,
+    },
     /// The operating system refused.
     #[error("{doing}: {source}")]
     Io {
@@ -95,6 +103,7 @@ impl Error {
             Self::Damaged { .. } => "store.damaged",
             Self::Newer { .. } => "store.newer",
             Self::Full { .. } => "store.full",
+            Self::FeedGone { .. } => "feed.gone",
             Self::Io { .. } => "store.io",
             Self::Stopped { .. } => "store.stopped",
             Self::NoRun { .. } => "store.no-run",

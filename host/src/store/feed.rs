@@ -45,6 +45,46 @@ pub struct FeedEntry {
     pub body: Option<String>,
 }
 
+impl FeedEntry {
+    /// Whether its body is no longer kept, because a later entry of the same output follows.
+    pub fn is_faded(&self) -> bool {
+        self.op == Op::Upsert && self.body.is_none()
+    }
+}
+
+/// Which changes are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FeedQuery {
+    /// Only those behind this number; none: from the first that is kept.
+    pub after: Option<u64>,
+    /// Only those up to this number; none: to the end.
+    pub until: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+    /// Only of these syncs; empty: of all.
+    pub syncs: Vec<SyncName>,
+    /// Only of these kinds; empty: of all.
+    pub kinds: Vec<String>,
+}
+
+/// Changes in order, and how far was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The changes that were asked for.
+    pub entries: Vec<FeedEntry>,
+    /// Everything up to this number was looked at: the next question begins behind it.
+    pub next: u64,
+    /// The first number that is kept; one behind the end when nothing is.
+    pub start: u64,
+    /// The last number of the feed.
+    pub end: u64,
+}
+
+/// A page ends when its bodies have so many bytes.
+const PAGE_BYTES: usize = 8 << 20;
+/// A page ends when so many changes were looked at, wanted or not.
+const PAGE_LOOKS: u64 = 50_000;
+
 /// A change as it is stored.
 struct Line {
     kind: u16,
@@ -108,15 +148,20 @@ impl Lines {
 
 /// The changes of a stored batch.
 pub(super) struct Chunk {
-    first: u64,
-    at: Stamp,
+    pub(super) first: u64,
+    pub(super) at: Stamp,
     sync: u16,
     run: RunId,
     lines: Vec<Line>,
 }
 
 impl Chunk {
-    fn read(disk: &Disk, key: &[u8], head: &[u8]) -> Result<Self, Error> {
+    /// Its last number.
+    pub(super) fn last(&self) -> u64 {
+        self.first + (self.lines.len() as u64).saturating_sub(1)
+    }
+
+    pub(super) fn read(disk: &Disk, key: &[u8], head: &[u8]) -> Result<Self, Error> {
         let plain = unpack(key, &disk.rest(key, head)?)?;
         Self::parse(key, &plain).ok_or_else(|| codec::unfit(key, "it cannot be read"))
     }
@@ -147,7 +192,7 @@ impl Chunk {
 }
 
 /// Keys of this length begin a batch's changes; longer ones go on with one.
-const KEY: usize = 9;
+pub(super) const KEY: usize = 9;
 
 /// The last sequence number that is stored.
 pub(super) fn end_on_disk(disk: &Disk) -> Result<u64, Error> {
@@ -155,7 +200,7 @@ pub(super) fn end_on_disk(disk: &Disk) -> Result<u64, Error> {
         let (key, head) = item?;
         if key.len() == KEY {
             let chunk = Chunk::read(disk, &key, &head)?;
-            return Ok(chunk.first + (chunk.lines.len() as u64).saturating_sub(1));
+            return Ok(chunk.last());
         }
     }
     Ok(0)
@@ -169,10 +214,50 @@ impl Store {
         payload.map_or(Ok(0), |payload| super::Meta::read(&payload).map(|meta| meta.feed_end))
     }
 
+    /// The first sequence number that is kept; one behind the end when nothing is.
+    pub fn feed_start(&self) -> Result<u64, Error> {
+        // The end first: what is committed in between begins behind it.
+        let end = self.feed_end()?;
+        match Space::Feed.walk(&self.0.disk).next().transpose()? {
+            Some((key, _)) => {
+                number_at(&key, 1).ok_or_else(|| codec::unfit(&key, "it has no number"))
+            }
+            None => Ok(end + 1),
+        }
+    }
+
+    /// Tells the feed's end whenever a commit has moved it.
+    pub fn feed_moves(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.feed_end.subscribe()
+    }
+
     /// Changes to outputs with a greater sequence number than `after`, in order, at most `limit`.
     pub fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
+        let query = FeedQuery { limit, ..FeedQuery::default() };
+        self.read_feed(after, &query).map(|(entries, _)| entries)
+    }
+
+    /// The changes that are asked for; [`Error::FeedGone`] when some of those behind `after` are no longer kept.
+    pub fn feed_page(&self, query: &FeedQuery) -> Result<FeedPage, Error> {
+        let after = match query.after {
+            Some(after) => after,
+            None => self.feed_start()?.saturating_sub(1),
+        };
+        let end = self.feed_end()?;
+        let (entries, next) = self.read_feed(after, query)?;
+        // Afterwards: the beginning only moves on, so what is kept now was kept when it was read.
+        let start = self.feed_start()?;
+        if after.saturating_add(1) < start && query.after.is_some() {
+            return Err(Error::FeedGone { after, start });
+        }
+        Ok(FeedPage { entries, next, start, end: end.max(next) })
+    }
+
+    /// The changes behind `after` that are asked for, and up to where was looked.
+    fn read_feed(&self, after: u64, query: &FeedQuery) -> Result<(Vec<FeedEntry>, u64), Error> {
         let disk = &self.0.disk;
         let prefix = Space::Feed.prefix();
+        let until = query.until.unwrap_or(u64::MAX);
         let mut from = Space::Feed.number(after.saturating_add(1));
         // The batch that holds the entry behind `after` may begin before it.
         for item in disk.below(&prefix, &Space::Feed.number(after.saturating_add(2))).rev() {
@@ -182,44 +267,57 @@ impl Store {
                 break;
             }
         }
-        let mut entries = Vec::new();
+        let (mut entries, mut next, mut bytes) = (Vec::new(), after, 0);
         for item in disk.from(&prefix, &from) {
-            if entries.len() >= limit {
-                break;
-            }
             let (key, head) = item?;
             if key.len() != KEY {
                 continue;
             }
-            let chunk = Chunk::read(disk, &key, &head)?;
+            let chunk = match Chunk::read(disk, &key, &head) {
+                Ok(chunk) => chunk,
+                // Retention took it away while it was read.
+                Err(_) if disk.get(&key)?.is_none() => continue,
+                Err(error) => return Err(error),
+            };
             let sync = self.names().name(Class::Sync, chunk.sync)?;
             let sync =
                 SyncName::new(&sync).map_err(|error| codec::unfit(&key, &error.to_string()))?;
+            let wanted = query.syncs.is_empty() || query.syncs.contains(&sync);
             for (seq, line) in (chunk.first..).zip(chunk.lines) {
                 if seq <= after {
                     continue;
                 }
-                if entries.len() >= limit {
-                    break;
+                let enough = entries.len() >= query.limit
+                    || bytes >= PAGE_BYTES
+                    || next.saturating_sub(after) >= PAGE_LOOKS;
+                if enough || seq > until {
+                    return Ok((entries, next));
+                }
+                next = seq;
+                let kind = self.names().name(Class::Kind, line.kind)?;
+                let kinds = &query.kinds;
+                if !wanted || !(kinds.is_empty() || kinds.iter().any(|one| **one == *kind)) {
+                    continue;
                 }
                 let body = match line.place {
                     None => None,
                     Some(place) => self.text(place, &line.record)?,
                 };
+                bytes += body.as_ref().map_or(0, String::len);
                 entries.push(FeedEntry {
                     seq,
                     at: chunk.at,
                     sync: sync.clone(),
                     run: chunk.run,
                     op: if line.place.is_some() { Op::Upsert } else { Op::Retract },
-                    kind: self.names().name(Class::Kind, line.kind)?,
+                    kind,
                     key: line.key.unwrap_or_else(|| line.record.as_str().to_owned()),
                     record: line.record,
                     body,
                 });
             }
         }
-        Ok(entries)
+        Ok((entries, next))
     }
 
     /// The text at a place; none when its block is no longer stored.

@@ -208,6 +208,24 @@ pub(super) fn ids(
     sync: u16,
     after: Option<RecordId>,
 ) -> impl Iterator<Item = Result<RecordId, Error>> {
+    members(disk, sync, after, |_, _| Ok(())).map(|found| found.map(|(id, ())| id))
+}
+
+/// The records of a sync and their entries, in order, as they are when their group is read.
+pub(super) fn entries(
+    disk: &Disk,
+    sync: u16,
+) -> impl Iterator<Item = Result<(RecordId, Entry), Error>> {
+    members(disk, sync, None, |group, range| Entry::read(&group.key, &group.payload[range.clone()]))
+}
+
+/// The records of a sync after `after`, in order, with what `read` makes of their entries.
+fn members<T>(
+    disk: &Disk,
+    sync: u16,
+    after: Option<RecordId>,
+    read: impl Fn(&Group, &Range<usize>) -> Result<T, Error>,
+) -> impl Iterator<Item = Result<(RecordId, T), Error>> {
     let prefix = Space::Record.key(&[&sync.to_be_bytes()]);
     let from =
         after.map_or(Ok(None), |id| disk.at_or_before(&prefix, &Space::Record.record(sync, &id)));
@@ -216,24 +234,26 @@ pub(super) fn ids(
         Ok(None) => (None, prefix.clone()),
         Err(error) => (Some(Err(error)), prefix.clone()),
     };
-    let groups = disk.from(&prefix, &from).flat_map(|item| {
-        let read = item.and_then(|(key, payload)| {
+    let groups = disk.from(&prefix, &from).flat_map(move |item| {
+        let found = item.and_then(|(key, payload)| {
             let group = Group::read(key, payload)?;
-            let ids = group.items.iter().map(|(id, _)| {
-                layout::id_from(id).ok_or_else(|| codec::unfit(&group.key, "it names no record"))
+            let members = group.items.iter().map(|(id, range)| {
+                let id = layout::id_from(id)
+                    .ok_or_else(|| codec::unfit(&group.key, "it names no record"))?;
+                Ok((id, read(&group, range)?))
             });
-            ids.collect::<Result<Vec<RecordId>, Error>>()
+            members.collect::<Result<Vec<(RecordId, T)>, Error>>()
         });
-        match read {
-            Ok(ids) => ids.into_iter().map(Ok).collect(),
+        match found {
+            Ok(members) => members.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         }
     });
     // A commit may cut a group that was just read; what it moved to the next one comes once all the same.
     let mut last = after;
-    let groups = groups.filter(move |id| match id {
-        Ok(id) if last.is_some_and(|last| *id <= last) => false,
-        Ok(id) => {
+    let groups = groups.filter(move |found| match found {
+        Ok((id, _)) if last.is_some_and(|last| *id <= last) => false,
+        Ok((id, _)) => {
             last = Some(*id);
             true
         }

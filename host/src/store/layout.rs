@@ -52,6 +52,8 @@ pub(super) enum Space {
     Cache = b'c',
     /// sync's name -> why, while it is paused.
     Paused = b'z',
+    /// name -> how far a reader of the feed has come.
+    Consumer = b'q',
 }
 
 impl Space {
@@ -135,13 +137,14 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'c') => "describe cache",
         Some(b'd') => "schemas",
         Some(b'z') => "pauses",
+        Some(b'q') => "consumers",
         _ => "unknown tree",
     };
     let rest = key.get(1..).unwrap_or_default();
     let (numbers, text) = match key.first() {
         Some(b'r' | b'x') => rest.split_at(rest.len().min(2)),
         Some(b'i') => rest.split_at(rest.len().min(4)),
-        Some(b'n' | b'k' | b'c' | b'd' | b'z') => (&[][..], rest),
+        Some(b'n' | b'k' | b'c' | b'd' | b'z' | b'q') => (&[][..], rest),
         _ => (rest, &[][..]),
     };
     let mut shown = String::new();

@@ -8,6 +8,7 @@ mod block;
 mod brief;
 mod codec;
 mod commit;
+mod consumers;
 mod disk;
 mod entry;
 mod error;
@@ -23,8 +24,10 @@ mod meta;
 mod names;
 mod notes;
 mod open;
+mod outputs;
 mod plan;
 mod records;
+mod retain;
 mod runs;
 mod schemas;
 mod small;
@@ -41,14 +44,17 @@ use names::{Class, Names};
 
 pub use brief::Brief;
 pub use commit::{Commit, Committed, Verdict};
+pub use consumers::{Consumer, Refused, acknowledge};
 pub use entry::State;
 pub use error::Error;
-pub use feed::{FeedEntry, Op};
+pub use feed::{FeedEntry, FeedPage, FeedQuery, Op};
 pub use known::Known;
 pub use mapping::{Mapping, Remap};
 pub use meta::Stored;
 pub use open::Options;
+pub use outputs::{Line, OutputRow, RecordRow, Snapshot, Wanted};
 pub use records::{Failure, Pick, RawBatch, RawBatches, RecordView};
+pub use retain::{FeedRules, RunRules, may_go};
 pub use runs::{NewRun, RunFilter};
 pub use small::Cached;
 
@@ -68,6 +74,12 @@ struct Inner {
     /// The runs that have no ending, as they stand.
     active: RwLock<HashMap<RunId, Run>>,
     blocks: block::Cache,
+    /// Where the feed ends, for those who wait for more of it.
+    feed_end: tokio::sync::watch::Sender<u64>,
+    /// Where snapshots that are being read began.
+    pins: Mutex<Vec<u64>>,
+    /// One writer of consumers at a time.
+    consuming: Mutex<()>,
     /// The next entry of the ledger.
     next_call: std::sync::atomic::AtomicU64,
 }

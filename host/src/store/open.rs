@@ -84,6 +84,9 @@ impl Store {
             names: RwLock::new(names),
             active: RwLock::new(active),
             blocks: block::Cache::default(),
+            feed_end: tokio::sync::watch::Sender::new(meta.feed_end),
+            pins: Mutex::default(),
+            consuming: Mutex::default(),
             next_call: AtomicU64::new(next_call),
         })))
     }

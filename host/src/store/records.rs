@@ -96,7 +96,7 @@ pub struct RawBatches {
 }
 
 /// How often a reader tries again when a commit takes away a block that it was about to read.
-const TRIES: usize = 4;
+pub(super) const TRIES: usize = 4;
 /// A raw batch ends at this many bytes.
 const RAW_BYTES: usize = 8 * 1024 * 1024;
 /// And after looking at so many times the records that it may hold, so that a reader of few can stop soon.

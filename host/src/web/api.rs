@@ -17,9 +17,10 @@ use super::problem::Problem;
 use super::reader::{self, Reader};
 use super::rework;
 use super::routes::Routes;
-use super::view;
+use super::{feed, view};
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::schedule::{self, Asked, SyncStatus};
+use crate::store;
 
 /// All routes, and the OpenAPI document of those that are for programs.
 pub(super) fn routes(guarded: bool) -> axum::Router<Shared> {
@@ -52,11 +53,10 @@ fn table() -> Routes {
         .post("/api/v1/syncs/{sync}/resume", "Lets a paused sync run again.", resume)
         .get("/api/v1/syncs/{sync}/records", "The stored records of a sync, by id.", records)
         .get("/api/v1/syncs/{sync}/records/{id}", "One stored record.", record)
-        .get("/api/v1/feed", "Changes of outputs, in order.", feed)
         .get("/api/v1/limits", "What is known of the org's daily API calls.", limits)
         .get("/api/v1/connections", "The connections and how they stand.", connections)
         .get("/api/v1/events", "Everything that happens, as server-sent events.", events);
-    rework::add(routes)
+    rework::add(feed::add(routes))
 }
 
 fn openapi(document: &str) -> Response {
@@ -98,13 +98,19 @@ impl From<schedule::Error> for Problem {
 
 impl From<reader::Error> for Problem {
     fn from(error: reader::Error) -> Self {
-        let status = match error {
-            reader::Error::NoRun(_) | reader::Error::NoSync(_) | reader::Error::NoRecord { .. } => {
-                StatusCode::NOT_FOUND
-            }
+        let status = match &error {
+            reader::Error::NoRun(_)
+            | reader::Error::NoSync(_)
+            | reader::Error::NoRecord { .. }
+            | reader::Error::NoConsumer(_) => StatusCode::NOT_FOUND,
+            reader::Error::Refused(_) => StatusCode::CONFLICT,
+            reader::Error::Store(store::Error::FeedGone { .. }) => StatusCode::GONE,
             reader::Error::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, error.code(), error.to_string())
+        let gone = status == StatusCode::GONE;
+        let mut problem = Self::new(status, error.code(), error.to_string());
+        problem.see = gone.then(|| "/api/v1/snapshot".into());
+        problem
     }
 }
 
@@ -174,13 +180,6 @@ async fn record(
 ) -> Answer<Json<view::StoredRecord>> {
     let (sync, id) = ask.path;
     read(&shared, move |reader| reader.record(&sync, id)).await.map(Json)
-}
-
-async fn feed(shared: Shared, ask: Ask<(), After<u64>>) -> Answer<Json<view::Feed>> {
-    let query = ask.query;
-    read(&shared, move |reader| reader.feed(query.after.unwrap_or(0), query.limit()))
-        .await
-        .map(Json)
 }
 
 async fn limits(shared: Shared, _: Ask) -> Answer<Json<view::Limits>> {
@@ -268,11 +267,8 @@ async fn act(shared: &Shared, sync: SyncName, action: Action) -> Answer<Taken<vi
 struct Events(Response);
 
 impl Reply for Events {
-    const STATUS: StatusCode = StatusCode::OK;
-    const MEDIA: &'static str = "text/event-stream";
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+    fn media(_: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+        vec![("text/event-stream", json_schema!({ "type": "string" }))]
     }
 
     fn reply(self) -> Response {
@@ -281,7 +277,7 @@ impl Reply for Events {
 }
 
 /// Readers beyond so many are turned away: each holds a connection and a place on the bus.
-const WATCHERS: usize = 64;
+pub(super) const WATCHERS: usize = 64;
 
 fn events(shared: Shared, _: Ask) -> Ready<Answer<Events>> {
     let Ok(place) = shared.watchers.clone().try_acquire_owned() else {
@@ -309,11 +305,6 @@ fn events(shared: Shared, _: Ask) -> Ready<Answer<Events>> {
     });
     let sse = Sse::new(stream).keep_alive(KeepAlive::default());
     ready(Ok(Events(sse.into_response())))
-}
-
-/// The places of those who read events.
-pub(super) fn watchers() -> std::sync::Arc<tokio::sync::Semaphore> {
-    std::sync::Arc::new(tokio::sync::Semaphore::new(WATCHERS))
 }
 
 #[cfg(test)]

@@ -109,23 +109,18 @@ pub type Answer<R> = Result<R, Problem>;
 /// What an answer may be.
 pub trait Reply {
     /// Its status.
-    const STATUS: StatusCode;
-    /// Its media type.
-    const MEDIA: &'static str;
+    const STATUS: StatusCode = StatusCode::OK;
 
-    /// Its schema.
-    fn schema(schemas: &mut SchemaGenerator) -> Schema;
+    /// The media types that it may have, the usual one first, each with its schema.
+    fn media(schemas: &mut SchemaGenerator) -> Vec<(&'static str, Schema)>;
 
     /// The answer itself.
     fn reply(self) -> Response;
 }
 
 impl<T: Serialize + JsonSchema> Reply for Json<T> {
-    const STATUS: StatusCode = StatusCode::OK;
-    const MEDIA: &'static str = "application/json";
-
-    fn schema(schemas: &mut SchemaGenerator) -> Schema {
-        schemas.subschema_for::<T>()
+    fn media(schemas: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+        vec![("application/json", schemas.subschema_for::<T>())]
     }
 
     fn reply(self) -> Response {
@@ -139,10 +134,9 @@ pub struct Taken<T>(pub T);
 
 impl<T: Serialize + JsonSchema> Reply for Taken<T> {
     const STATUS: StatusCode = StatusCode::ACCEPTED;
-    const MEDIA: &'static str = "application/json";
 
-    fn schema(schemas: &mut SchemaGenerator) -> Schema {
-        schemas.subschema_for::<T>()
+    fn media(schemas: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+        vec![("application/json", schemas.subschema_for::<T>())]
     }
 
     fn reply(self) -> Response {

@@ -3,12 +3,14 @@
 mod api;
 pub mod ask;
 pub mod client;
+mod feed;
 pub mod guard;
 mod pages;
 mod problem;
 pub mod reader;
 mod rework;
 mod routes;
+mod stream;
 pub mod text;
 pub mod tls;
 pub mod view;
@@ -97,8 +99,13 @@ struct Shared {
     scheduler: schedule::Handle,
     bus: Bus,
     stopping: CancellationToken,
+    clock: Clock,
     /// A place for each reader of events.
     watchers: Arc<Semaphore>,
+    /// A place for each reader that waits for the feed.
+    waiters: Arc<Semaphore>,
+    /// A place for each long answer.
+    streams: Arc<Semaphore>,
 }
 
 /// A listener that is bound and does not answer yet: bound early, so that a wrong address shows at once.
@@ -124,14 +131,18 @@ impl Listener {
 
     /// Answers until `stopping`; answers in hand are finished first.
     pub async fn serve(self, parts: Parts, stopping: CancellationToken) -> Result<(), Error> {
-        let guard = Guard::new(self.address.ip(), parts.tls.is_some(), parts.access, parts.clock);
+        let guard =
+            Guard::new(self.address.ip(), parts.tls.is_some(), parts.access, parts.clock.clone());
         let shared = Shared {
             reader: parts.reader,
             org: parts.org,
             scheduler: parts.scheduler,
             bus: parts.bus,
             stopping: stopping.clone(),
-            watchers: api::watchers(),
+            clock: parts.clock,
+            watchers: Arc::new(Semaphore::new(api::WATCHERS)),
+            waiters: Arc::new(Semaphore::new(feed::WAITERS)),
+            streams: Arc::new(Semaphore::new(stream::STREAMS)),
         };
         let routes = pages::routes()
             .merge(api::routes(guard.asks()))

@@ -22,6 +22,9 @@ pub struct Problem {
     pub detail: String,
     /// What to do about it.
     pub cure: String,
+    /// The path that helps, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub see: Option<Box<str>>,
 }
 
 impl Problem {
@@ -34,6 +37,7 @@ impl Problem {
             title: known.map_or("something went wrong", |text| text.title).to_owned(),
             detail: detail.into(),
             cure: known.map_or("see the log of `kilofold serve`", |text| text.cure).to_owned(),
+            see: None,
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::view;
 use crate::app;
 use crate::config::{Allowance, Config, PluginRef};
-use crate::model::{ConnectionName, Maker, Purpose, RecordId, Run, RunId, Stamp, SyncName, Usage};
+use crate::model::{
+    ConnectionName, ConsumerName, Maker, Purpose, RecordId, Run, RunId, Stamp, SyncName, Usage,
+};
 use crate::plugin;
 use crate::schedule::{State, SyncStatus};
 use crate::store::{self, Store};
@@ -35,6 +37,12 @@ pub enum Error {
         /// The record.
         id: RecordId,
     },
+    /// There is no such consumer.
+    #[error("nobody reads the feed by the name '{0}'")]
+    NoConsumer(ConsumerName),
+    /// A consumer said something that cannot be.
+    #[error(transparent)]
+    Refused(#[from] store::Refused),
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -47,6 +55,8 @@ impl Error {
             Self::NoRun(_) => "run.unknown",
             Self::NoSync(_) => "sync.unknown",
             Self::NoRecord { .. } => "record.unknown",
+            Self::NoConsumer(_) => "feed.consumer-unknown",
+            Self::Refused(_) => "feed.acknowledged",
             Self::Store(error) => error.code(),
         }
     }
@@ -172,31 +182,96 @@ impl Reader {
         found.map(record).ok_or_else(|| Error::NoRecord { sync: sync.clone(), id })
     }
 
-    /// Changes of outputs after number `after`.
-    pub fn feed(&self, after: u64, limit: Option<usize>) -> Result<view::Feed, Error> {
-        // The end first: what is committed in between is then in the next answer at the latest.
-        let end = self.store.feed_end()?;
-        let changes: Vec<view::Change> = self
-            .store
-            .feed(after, capped(limit))?
-            .into_iter()
-            .map(|entry| view::Change {
-                seq: entry.seq,
-                at: entry.at,
-                sync: entry.sync,
-                run: entry.run,
-                op: match entry.op {
-                    store::Op::Upsert => view::Operation::Upsert,
-                    store::Op::Retract => view::Operation::Retract,
+    /// Changes of outputs. Those whose body went with a later change of the same output are left out: that one follows.
+    pub fn feed(&self, query: &store::FeedQuery) -> Result<view::Feed, Error> {
+        let query = store::FeedQuery { limit: query.limit.clamp(1, LIMIT), ..query.clone() };
+        let store::FeedPage { entries, next, start, end } = self.store.feed_page(&query)?;
+        let changes = entries.into_iter().filter(|entry| !entry.is_faded()).map(change).collect();
+        Ok(view::Feed { changes, next, end, start })
+    }
+
+    /// Everything that is stored at one number of the feed, line by line.
+    pub fn snapshot(
+        &self,
+        wanted: &store::Wanted,
+        now: Stamp,
+        write: &mut dyn FnMut(&view::SnapshotLine) -> std::io::Result<()>,
+    ) -> Result<std::io::Result<()>, Error> {
+        let snapshot = self.store.snapshot(wanted)?;
+        let begin = view::SnapshotLine::Begin { from: snapshot.from(), at: now };
+        if let Err(error) = write(&begin) {
+            return Ok(Err(error));
+        }
+        for (lines, line) in (0..).zip(snapshot) {
+            let line = match line? {
+                store::Line::Output(row) => view::SnapshotLine::Output {
+                    sync: row.sync,
+                    kind: row.kind.to_string(),
+                    key: row.key,
+                    record: row.record,
+                    body: view::json(row.body),
                 },
-                kind: entry.kind.to_string(),
-                key: entry.key,
-                record: entry.record,
-                body: view::json_opt(entry.body),
-            })
-            .collect();
-        let next = changes.last().map_or(after, |change| change.seq);
-        Ok(view::Feed { changes, next, end: end.max(next) })
+                store::Line::Change(entry) => view::SnapshotLine::Change(change(entry)),
+                store::Line::End(next) => view::SnapshotLine::End { next, lines },
+            };
+            if let Err(error) = write(&line) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The named readers of the feed.
+    pub fn consumers(&self, now: Stamp) -> Result<view::Consumers, Error> {
+        let (start, end) = (self.store.feed_start()?, self.store.feed_end()?);
+        let consumers = self.store.consumers()?.into_iter();
+        let consumers = consumers.map(|one| self.as_consumer(one, (start, end), now)).collect();
+        Ok(view::Consumers { consumers, start, end })
+    }
+
+    /// One named reader of the feed.
+    pub fn consumer(&self, name: &ConsumerName, now: Stamp) -> Result<view::Consumer, Error> {
+        let feed = (self.store.feed_start()?, self.store.feed_end()?);
+        let found = self.store.consumer(name)?;
+        let found = found.ok_or_else(|| Error::NoConsumer(name.clone()))?;
+        Ok(self.as_consumer(found, feed, now))
+    }
+
+    /// Where a consumer that asks for changes stands; one that nobody knows begins at the first.
+    pub fn consumer_asks(&self, name: &ConsumerName, now: Stamp) -> Result<u64, Error> {
+        match self.store.consumer(name)? {
+            Some(known) => {
+                self.store.consumer_seen(name, now)?;
+                Ok(known.acknowledged)
+            }
+            None => Ok(self.store.feed_start()?.saturating_sub(1)),
+        }
+    }
+
+    /// Moves a consumer, or makes it.
+    pub fn acknowledge(
+        &self,
+        name: &ConsumerName,
+        acknowledged: u64,
+        rewind: bool,
+        now: Stamp,
+    ) -> Result<view::Consumer, Error> {
+        let moved = self.store.move_consumer(name, acknowledged, rewind, now)??;
+        let feed = (self.store.feed_start()?, self.store.feed_end()?);
+        Ok(self.as_consumer(moved, feed, now))
+    }
+
+    fn as_consumer(&self, one: store::Consumer, feed: (u64, u64), now: Stamp) -> view::Consumer {
+        let (start, end) = feed;
+        view::Consumer {
+            lag: end.saturating_sub(one.acknowledged),
+            live: now.since(one.seen) <= self.config.keep.consumer_quiet,
+            behind: one.acknowledged.saturating_add(1) < start,
+            name: one.name,
+            acknowledged: one.acknowledged,
+            created: one.created,
+            seen: one.seen,
+        }
     }
 
     /// The configured syncs and how they stand; `live` is what the schedule says, empty when none runs.
@@ -313,6 +388,23 @@ fn doing(state: &State) -> &'static str {
         State::LimitPaused { .. } => "limit-paused",
         State::AwaitingConnection => "awaiting-connection",
         State::Disabled => "disabled",
+    }
+}
+
+fn change(entry: store::FeedEntry) -> view::Change {
+    view::Change {
+        seq: entry.seq,
+        at: entry.at,
+        sync: entry.sync,
+        run: entry.run,
+        op: match entry.op {
+            store::Op::Upsert => view::Operation::Upsert,
+            store::Op::Retract => view::Operation::Retract,
+        },
+        kind: entry.kind.to_string(),
+        key: entry.key,
+        record: entry.record,
+        body: view::json_opt(entry.body),
     }
 }
 

@@ -68,6 +68,31 @@ impl Routes {
         self.add(MethodFilter::POST, "post", path, about, handler)
     }
 
+    /// A route that sets something to what the body says.
+    pub(super) fn put<P, Q, B, R, F, Fut>(self, path: &str, about: &str, handler: F) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + 'static,
+        B: Body + 'static,
+        R: Reply + 'static,
+        F: Fn(Shared, Ask<P, Q, B>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Answer<R>> + Send + 'static,
+    {
+        self.add(MethodFilter::PUT, "put", path, about, handler)
+    }
+
+    /// A route that takes something away.
+    pub(super) fn delete<P, Q, R, F, Fut>(self, path: &str, about: &str, handler: F) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Reply + 'static,
+        F: Fn(Shared, Ask<P, Q>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Answer<R>> + Send + 'static,
+    {
+        self.add(MethodFilter::DELETE, "delete", path, about, handler)
+    }
+
     fn add<P, Q, B, R, F, Fut>(
         mut self,
         filter: MethodFilter,
@@ -103,7 +128,10 @@ impl Routes {
     ) -> Value {
         let mut parameters = in_path(path, self.asked.subschema_for::<P>().to_value());
         parameters.extend(in_query(Q::json_schema(&mut self.asked).to_value()));
-        let answer = R::schema(&mut self.answered).to_value();
+        let answers: Map<String, Value> = R::media(&mut self.answered)
+            .into_iter()
+            .map(|(media, schema)| (media.to_owned(), json!({ "schema": schema })))
+            .collect();
         let problem = self.answered.subschema_for::<Problem>().to_value();
         let mut operation = json!({
             "operationId": operation_id(method, path),
@@ -113,7 +141,7 @@ impl Routes {
             "responses": {
                 R::STATUS.as_str(): {
                     "description": R::STATUS.canonical_reason().unwrap_or_default(),
-                    "content": { R::MEDIA: { "schema": answer } },
+                    "content": answers,
                 },
                 "default": {
                     "description": "Why not, what it means and what to do.",

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::{
-    ConnectionName, Cursor, PageNote, Pause, Purpose, RecordId, Rejection, Run, RunId, Stamp,
-    SyncName, Usage,
+    ConnectionName, ConsumerName, Cursor, PageNote, Pause, Purpose, RecordId, Rejection, Run,
+    RunId, Stamp, SyncName, Usage,
 };
 use crate::salesforce::{ConnectionState, Org};
 
@@ -157,6 +157,75 @@ pub struct Feed {
     pub next: u64,
     /// The newest number of the feed.
     pub end: u64,
+    /// The first number that is still kept.
+    #[serde(default)]
+    pub start: u64,
+}
+
+/// A named reader of the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Consumer {
+    /// Its name.
+    pub name: ConsumerName,
+    /// It has everything up to this number.
+    pub acknowledged: u64,
+    /// How many changes it does not have yet.
+    pub lag: u64,
+    /// When it was first heard of.
+    pub created: Stamp,
+    /// When it was last heard of, to the minute.
+    pub seen: Stamp,
+    /// Whether changes are kept for it: it was heard of lately.
+    pub live: bool,
+    /// Whether changes that it does not have are no longer kept, so that it must take a snapshot.
+    pub behind: bool,
+}
+
+/// The named readers of the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Consumers {
+    /// The readers, by name.
+    pub consumers: Vec<Consumer>,
+    /// The first number that the feed keeps.
+    pub start: u64,
+    /// The newest number of the feed.
+    pub end: u64,
+}
+
+/// One line of a snapshot.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "line")]
+pub enum SnapshotLine {
+    /// The first line.
+    Begin {
+        /// Where the feed ended then.
+        from: u64,
+        /// When, by the local clock.
+        at: Stamp,
+    },
+    /// An output.
+    Output {
+        /// The sync.
+        sync: SyncName,
+        /// The output's kind.
+        kind: String,
+        /// The output's key.
+        key: String,
+        /// The record that it comes from.
+        record: RecordId,
+        /// Its fields.
+        #[schemars(with = "serde_json::Value")]
+        body: Box<RawValue>,
+    },
+    /// A change that was made while outputs were read.
+    Change(Change),
+    /// The last line: without it a snapshot is not whole.
+    End {
+        /// What was stored at this number is told: read the feed behind it.
+        next: u64,
+        /// How many lines came between the first and this one.
+        lines: u64,
+    },
 }
 
 /// How a sync is configured and how it stands.

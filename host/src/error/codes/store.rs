@@ -5,6 +5,24 @@ use super::{Explained, of};
 /// In alphabetical order.
 pub(super) const ALL: &[Explained] = &[
     of(
+        "feed.acknowledged",
+        "that cannot be acknowledged",
+        "A consumer stands at one number of the feed: not ahead of its end, and not back behind what it acknowledged before unless it asks to.",
+        "acknowledge the `next` of the answer that was worked through; send rewind = true to read again",
+    ),
+    of(
+        "feed.consumer-unknown",
+        "there is no such consumer",
+        "Nobody has read the feed by that name, or it was forgotten.",
+        "list the consumers with `kilofold consumers`; the first acknowledgement makes one",
+    ),
+    of(
+        "feed.gone",
+        "you are too far behind: take a snapshot",
+        "The feed is kept for a while only, as [keep] says, and changes that were asked for have gone, so a reader that went on would miss them.",
+        "take a snapshot (GET /api/v1/snapshot, or `kilofold feed --snapshot`) and go on from the number in its last line",
+    ),
+    of(
         "output.conflict",
         "two records claim one output",
         "An output belongs to one record of its sync. This record yields one of a kind and key that another record has, or the same one twice; the first keeps it.",
