@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kilofold::model::Outcome;
-use kilofold::plugin::{Engine, Limits, Source};
+use kilofold::plugin::scaffold::{Lang, Object, Project};
+use kilofold::plugin::{Engine, Source};
 use plugin_support::{Bench, patient, shown};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -39,6 +40,8 @@ fn run(program: &Path, args: &[&str], folder: &Path) -> std::io::Result<Output> 
         .args(args)
         .current_dir(folder)
         .env("PYTHONPATH", "vendor/sdk-py")
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("RUSTFLAGS")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
 }
@@ -103,11 +106,17 @@ fn lay_out(name: &str, from: &str, sdk: &str) -> (PathBuf, bool) {
         let config = root().join("plugins/examples/ts/tsconfig.json");
         std::fs::copy(config, folder.join("tsconfig.json")).unwrap();
     }
-    let now: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let stamp = folder.join("built");
-    let changed = std::fs::read_to_string(&stamp).ok().as_deref() != Some(&now);
-    std::fs::write(folder.join("building"), now).unwrap();
+    let changed = stamped(&folder, digest);
     (folder, changed)
+}
+
+/// Whether the sources are other than those of the last build that ended well.
+fn stamped(folder: &Path, digest: Sha256) -> bool {
+    let now: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let before = std::fs::read_to_string(folder.join("built")).ok();
+    let changed = before.as_deref() != Some(&now);
+    std::fs::write(folder.join("building"), now).unwrap();
+    changed
 }
 
 /// What was laid out is built.
@@ -115,20 +124,18 @@ fn built(folder: &Path) {
     std::fs::rename(folder.join("building"), folder.join("built")).unwrap();
 }
 
+fn npm_install(folder: &Path) -> Result<(), Skip> {
+    fetch(Path::new("node"), &["--version"], &root())?;
+    let arguments = ["install", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"];
+    fetch(Path::new("npm"), &arguments, folder)
+}
+
 fn typescript(name: &str, from: &str) -> Result<PathBuf, Skip> {
-    let npm = Path::new("npm");
-    let version =
-        fetch(Path::new("node"), &["--version"], &root()).and(fetch(npm, &["--version"], &root()));
-    version?;
     let (folder, changed) = lay_out(name, from, "sdk-ts");
     if changed {
-        fetch(
-            npm,
-            &["install", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"],
-            &folder,
-        )?;
-        must(npm, &["test"], &folder);
-        must(npm, &["run", "build"], &folder);
+        npm_install(&folder)?;
+        must(Path::new("npm"), &["test"], &folder);
+        must(Path::new("npm"), &["run", "build"], &folder);
         built(&folder);
     }
     Ok(folder)
@@ -156,8 +163,7 @@ fn python(name: &str, from: &str) -> Result<PathBuf, Skip> {
 /// The plugin that a project was built into; compiled once, because Python takes seconds.
 fn bench(folder: &Path, component: &str) -> Bench {
     let cache = folder.parent().unwrap().join("compiled");
-    let limits = Limits { memory_bytes: Limits::default().memory_bytes, ..patient() };
-    let engine = Engine::new(Some(&cache), limits).unwrap();
+    let engine = Engine::new(Some(&cache), patient()).unwrap();
     Bench::new(engine, Source::File(folder.join("dist").join(component)))
 }
 
@@ -254,15 +260,135 @@ fn typescript_does_everything() {
     }
 }
 
-/// Both projects in one test: they share an environment, which only one may install into.
+/// An object with a field of every kind that there is, as `kilofold plugin new` is told of one.
+fn every_kind() -> Object {
+    let kinds = [
+        "string",
+        "picklist",
+        "textarea",
+        "email",
+        "boolean",
+        "int",
+        "double",
+        "currency",
+        "date",
+        "datetime",
+        "time",
+        "multipicklist",
+        "address",
+        "location",
+        "reference",
+        "anyType",
+        "base64",
+    ];
+    let own: Vec<String> = kinds.iter().map(|kind| format!("A_{kind}__c")).collect();
+    let own = own.iter().zip(kinds).map(|(name, kind)| (name.as_str(), kind, kind != "boolean"));
+    let usual = [
+        ("Id", "id", false),
+        ("Name", "string", false),
+        ("Type", "picklist", true),
+        ("SICDesc", "string", true),
+        ("CreatedDate", "datetime", false),
+    ];
+    Object::new("Every_Kind__c", usual.into_iter().chain(own), true)
+}
+
+/// Writes a new project, as the command does, and lays the last build's leavings beside it.
+fn begin(lang: Lang, name: &str) -> (Project, PathBuf, bool) {
+    let project = Project { name: name.to_owned(), lang, object: every_kind() };
+    let folder = folder(name);
+    let mut digest = Sha256::new();
+    for file in project.files() {
+        let path = folder.join(&file.path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        digest.update(&file.text);
+        std::fs::write(&path, file.text).unwrap();
+        #[cfg(unix)]
+        if file.program {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    let changed = stamped(&folder, digest);
+    (project, folder, changed)
+}
+
+/// A new project's component does with its case what the case expects.
+fn meets_its_case(project: &Project, folder: &Path) {
+    let component = folder.join(project.component());
+    let engine = Engine::new(Some(&folder.parent().unwrap().join("compiled")), patient()).unwrap();
+    let bench = Bench::new(engine, Source::File(component));
+    let read = |what: &str| {
+        std::fs::read_to_string(folder.join(format!("cases/every-kind.{what}.json"))).unwrap()
+    };
+    let mapped = bench.map(json!({}), &read("input")).unwrap();
+    let expected: Vec<serde_json::Value> = serde_json::from_str(&read("expected")).unwrap();
+    let made: Vec<serde_json::Value> = mapped
+        .outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Mapped(outputs) => {
+                let output = |it: &kilofold::model::Output| {
+                    let fields: serde_json::Value = serde_json::from_str(&it.body).unwrap();
+                    json!({ "kind": it.kind, "key": it.key, "fields": fields })
+                };
+                json!({ "mapped": outputs.iter().map(output).collect::<Vec<_>>() })
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(made, expected);
+}
+
 #[test]
-fn python_maps_as_rust_does_and_does_everything() {
+fn a_new_project_in_rust_builds_and_meets_its_case() {
+    let (project, folder, changed) = begin(Lang::Rust, "new-rust");
+    if changed {
+        // The workspace's versions, which are here already: nothing is fetched.
+        std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        let cargo = PathBuf::from(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        must(&cargo, &["test", "--quiet", "--offline"], &folder);
+        must(
+            &cargo,
+            &["build", "--quiet", "--offline", "--release", "--target", "wasm32-wasip2"],
+            &folder,
+        );
+        built(&folder);
+    }
+    meets_its_case(&project, &folder);
+}
+
+#[test]
+fn a_new_project_in_typescript_builds_and_meets_its_case() {
+    let (project, folder, changed) = begin(Lang::TypeScript, "new-ts");
+    if changed {
+        if let Err(skip) = npm_install(&folder) {
+            return skipped("TypeScript", skip);
+        }
+        must(Path::new("npm"), &["test"], &folder);
+        must(Path::new("npm"), &["run", "build"], &folder);
+        built(&folder);
+    }
+    meets_its_case(&project, &folder);
+}
+
+/// All projects in one test: they share an environment, which only one may install into.
+#[test]
+fn python_maps_as_rust_does_and_does_everything_and_begins() {
     match python("py", "plugins/examples/py") {
         Ok(folder) => contacts_are_mapped_as_in_rust(&folder, "contact-to-person-py.wasm"),
         Err(skip) => return skipped("Python", skip),
     }
     match python("everything-py", "host/tests/languages/py") {
         Ok(folder) => insta::assert_snapshot!(does_everything(&folder, "everything-py.wasm")),
-        Err(skip) => skipped("Python", skip),
+        Err(skip) => return skipped("Python", skip),
     }
+    let (project, folder, changed) = begin(Lang::Python, "new-py");
+    if changed {
+        let python = self::folder("venv").join("bin/python");
+        must(&python, &["-m", "unittest", "discover", "tests"], &folder);
+        must(&python, &["-m", "kilofold_plugin", "build"], &folder);
+        built(&folder);
+    }
+    meets_its_case(&project, &folder);
 }
