@@ -220,6 +220,7 @@ pub fn open_store(config: &Config) -> Result<Store, store::Error> {
         keep_raw: settings.keep_raw,
         cache_bytes: settings.cache_bytes,
         compression: settings.compression,
+        ledger_days: config.quota.history_days,
     };
     Store::open(&settings.path, &options)
 }
@@ -278,13 +279,16 @@ pub fn load_plugin(
 /// The org of a configuration, with its ledger and tokens in the store. Asks nothing of Salesforce.
 pub fn open_org(config: &Config, store: &Store, clock: Clock) -> Result<Org, Error> {
     let held = Arc::new(Held(store.clone()));
+    let share = |share| match share {
+        config::Allowance::Calls(calls) => quota::Share::Calls(calls),
+        config::Allowance::Percent(percent) => quota::Share::Percent(percent),
+    };
     let rules = quota::Rules {
-        allowance: config.quota.allowance.map(|share| match share {
-            config::Allowance::Calls(calls) => quota::Share::Calls(calls),
-            config::Allowance::Percent(percent) => quota::Share::Percent(percent),
-        }),
+        allowance: config.quota.allowance.map(share),
         reserve: config.quota.reserve,
         per_run: config.quota.per_run,
+        backfill: share(config.quota.backfill),
+        entitlement: config.org.entitlement,
         ..quota::Rules::default()
     };
     let gate = Gate::with_clock(rules, held.clone(), clock)?;
@@ -381,19 +385,42 @@ impl Runner for App {
 struct Held(Store);
 
 impl Journal for Held {
-    fn begin(&self, call: &Call) -> Result<u64, String> {
-        self.0.journal_begin(call).map_err(|error| error.to_string())
+    fn begin(&self, call: &Call) -> Result<quota::Room, String> {
+        let room = self.0.enter_call(call).map_err(|error| error.to_string())?;
+        Ok(match room {
+            store::Room::Plenty => quota::Room::Plenty,
+            store::Room::Little => quota::Room::Little,
+            store::Room::None => quota::Room::None,
+        })
     }
 
-    fn void(&self, entry: u64) {
-        if let Err(error) = self.0.journal_void(entry) {
+    fn void(&self, call: &Call) {
+        match self.0.take_back_call(call) {
             // The call stays counted: the safe side.
-            tracing::warn!(%error, "A call that was not made could not be taken back");
+            Ok(store::Room::None) => tracing::warn!("A call that was not made stays counted"),
+            Err(error) => tracing::warn!(%error, "A call that was not made stays counted"),
+            Ok(_) => {}
         }
     }
 
-    fn since(&self, at: Stamp) -> Result<Vec<(u64, Call)>, String> {
-        self.0.journal_since(at).map_err(|error| error.to_string())
+    fn fold(&self) -> Result<(), String> {
+        self.0.fold_calls().map_err(|error| error.to_string())
+    }
+
+    fn since(&self, at: Stamp) -> Result<Vec<Call>, String> {
+        self.0.calls_since(at).map_err(|error| error.to_string())
+    }
+
+    fn remember(&self, kept: Vec<u8>, others: &[(Stamp, u64)]) {
+        self.0.remember_quota(kept, others);
+    }
+
+    fn remembered(&self, since: Stamp) -> Result<quota::Remembered, String> {
+        let read = || {
+            let (kept, others) = (self.0.remembered_quota()?, self.0.others_since(since)?);
+            Ok::<_, store::Error>(quota::Remembered { kept, others })
+        };
+        read().map_err(|error| error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo bench --bench rooms`: what each room costs for one page of 1000 Contacts of about 1.2 KB.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+mod ledger;
 mod native;
 mod page;
 
@@ -10,11 +11,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use kilofold::model::{
-    Call, Caller, ConnectionName, Counts, Cursor, Outcome, PageNote, Purpose, Run, RunId, Stamp,
-    SyncName, Timing, Trigger,
+    ConnectionName, Counts, Cursor, Outcome, PageNote, Run, RunId, Stamp, SyncName, Timing, Trigger,
 };
 use kilofold::plugin::{self, Engine, Limits, NoLookup, Plugin, Settings, Source};
-use kilofold::quota::{Gate, Journal, Rules};
 use kilofold::store::{Commit, NewRun, Options, Store, Verdict};
 
 use page::Page;
@@ -42,8 +41,8 @@ fn main() -> Result<()> {
     });
     mapping(&mut group, &mapper, first)?;
     storing(&mut group, &mapper, &pages)?;
-    permits(&mut group)?;
     group.finish();
+    ledger::bench(&mut criterion)?;
     Ok(())
 }
 
@@ -248,44 +247,4 @@ fn told(committed: Result<(Duration, Counts)>, wanted: fn(&Counts) -> bool) -> D
         Ok((took, counts)) if wanted(&counts) => took,
         other => panic!("not the commit that was to be measured: {other:?}"),
     }
-}
-
-/// The journal of a host, with the store behind it or without.
-struct Book(Option<Store>);
-
-impl Journal for Book {
-    fn begin(&self, call: &Call) -> std::result::Result<u64, String> {
-        let entry = self.0.as_ref().map_or(Ok(0), |store| store.journal_begin(call));
-        entry.map_err(|error| error.to_string())
-    }
-
-    fn void(&self, entry: u64) {
-        if let Some(Err(error)) = self.0.as_ref().map(|store| store.journal_void(entry)) {
-            panic!("{error}");
-        }
-    }
-
-    fn since(&self, _: Stamp) -> std::result::Result<Vec<(u64, Call)>, String> {
-        Ok(Vec::new())
-    }
-}
-
-/// A permit for one call, taken and given back.
-fn permits(group: &mut BenchmarkGroup<'_, WallTime>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let caller =
-        Caller { connection: ConnectionName::new("main")?, sync: None, run: Some(RunId(1)) };
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let store = Store::open(folder.path(), &Options::default())?;
-    group.throughput(Throughput::Elements(1));
-    for (name, book) in [("in memory", Book(None)), ("durable", Book(Some(store)))] {
-        let gate = Gate::new(Rules::default(), Arc::new(book))?;
-        group.bench_function(format!("permit, {name}"), |b| {
-            b.iter(|| {
-                let permit = runtime.block_on(gate.permit(&caller, Purpose::QueryMore));
-                assert!(permit.is_ok(), "a permit was refused");
-            });
-        });
-    }
-    Ok(())
 }

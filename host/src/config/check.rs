@@ -14,6 +14,7 @@ use super::sync::Sync;
 use super::values::{self, Fault, fault};
 use super::{Secret, read};
 use crate::model::ConnectionName;
+use crate::quota::{self, Edition};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -171,8 +172,44 @@ impl Check {
         let login = self.take("org.login", &org.login, |text| values::login(text, &allowed_hosts));
         let version =
             self.take("org.api_version", &org.api_version, |text| values::api_version(text));
+        let entitlement = self.entitlement(org);
         let api_version = version.unwrap_or_else(|| "v62.0".into());
-        Some(OrgConfig { login: login?, api_version, allowed_hosts })
+        Some(OrgConfig { login: login?, api_version, allowed_hosts, entitlement })
+    }
+
+    fn entitlement(&mut self, org: &file::Org) -> Option<u64> {
+        let edition = self.take("org.edition", &org.edition, |text| {
+            let found = Edition::ALL.iter().find(|(name, _)| name == text);
+            found.map(|(_, edition)| *edition).ok_or_else(|| {
+                let names: Vec<&str> = Edition::ALL.iter().map(|(name, _)| *name).collect();
+                fault("is not an edition", values::one_of(text, &names))
+            })
+        });
+        let bought = self.number("org.extra_calls", &org.extra_calls, 0, 1_000_000_000);
+        let mut licences = Vec::new();
+        for (name, count) in org.licences.iter().flat_map(|at| &at.value) {
+            let key = format!("org.licences.{name}");
+            if !quota::licences().any(|known| known == name) {
+                let names: Vec<&str> = quota::licences().collect();
+                self.wrong(
+                    &key,
+                    &count.span,
+                    fault("is not a licence", values::one_of(name, &names)),
+                );
+            }
+            let count = self.number(&key, &Some(count.clone()), 0, 10_000_000);
+            licences.push((name.as_str(), count.unwrap_or(0)));
+        }
+        for (key, at) in [
+            ("org.licences", org.licences.as_ref().map(|at| &at.span)),
+            ("org.extra_calls", org.extra_calls.as_ref().map(|at| &at.span)),
+        ] {
+            if let (None, Some(span)) = (&org.edition, at) {
+                let cure = "write edition = \"enterprise\", or which it is, beside it";
+                self.wrong(key, span, fault("has no meaning without the edition", cure));
+            }
+        }
+        Some(quota::entitlement(edition?, licences, bought.unwrap_or(0)))
     }
 
     fn connections(
@@ -304,11 +341,22 @@ impl Check {
     }
 
     fn quota(&mut self, quota: Option<&file::Quota>) -> QuotaConfig {
-        let Some(quota) = quota else { return QuotaConfig::default() };
+        let usual = QuotaConfig::default();
+        let Some(quota) = quota else { return usual };
         QuotaConfig {
             allowance: self.take("quota.allowance", &quota.allowance, values::allowance),
             reserve: self.number("quota.reserve", &quota.reserve, 0, 1_000_000_000).unwrap_or(0),
             per_run: self.number("quota.per_run", &quota.per_run, 1, 1_000_000_000),
+            backfill: self
+                .take("quota.backfill", &quota.backfill, values::allowance)
+                .unwrap_or(usual.backfill),
+            history_days: self
+                .take("quota.history", &quota.history, |text| {
+                    values::duration(text, DAY, 10 * YEAR)
+                        .map(|span| span.as_secs().div_ceil(86_400))
+                })
+                .and_then(|days| u32::try_from(days).ok())
+                .unwrap_or(usual.history_days),
         }
     }
 

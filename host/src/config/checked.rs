@@ -77,6 +77,8 @@ pub struct OrgConfig {
     pub api_version: String,
     /// Further hosts that may see credentials: `name` or `name:port`, in lower case.
     pub allowed_hosts: Vec<String>,
+    /// Daily API calls that the org is entitled to, by its edition and licences; none: not said.
+    pub entitlement: Option<u64>,
 }
 
 /// One authorisation of one integration user.
@@ -121,7 +123,7 @@ pub enum Grant {
 }
 
 /// What may be spent of the org's daily API calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaConfig {
     /// The most that kilofold may spend in 24 hours; none: whatever the reserve leaves.
     pub allowance: Option<Allowance>,
@@ -129,6 +131,17 @@ pub struct QuotaConfig {
     pub reserve: u64,
     /// The most that one run may spend; none: no bound.
     pub per_run: Option<u64>,
+    /// The most that first passes may spend in 24 hours; a share is one of the allowance.
+    pub backfill: Allowance,
+    /// For how many days the sums of calls by the hour are kept.
+    pub history_days: u32,
+}
+
+impl Default for QuotaConfig {
+    fn default() -> Self {
+        let backfill = Allowance::Percent(50);
+        Self { allowance: None, reserve: 0, per_run: None, backfill, history_days: 35 }
+    }
 }
 
 /// A share of the org's daily API calls.

@@ -79,6 +79,14 @@ pub struct Org {
     pub api_version: Key<String>,
     /// Further hosts that may see credentials, beside Salesforce's own, for example ["proxy.example.com"]. Only over https.
     pub allowed_hosts: Key<Vec<At<String>>>,
+    /// The org's edition, so that its daily API calls are known before Salesforce has told: "developer", "professional",
+    /// "enterprise", "unlimited", "performance" or "full-sandbox".
+    pub edition: Key<String>,
+    /// How many licences the org has, by kind, for example { salesforce = 50, platform = 10 }; each adds daily API calls.
+    #[schemars(with = "Option<BTreeMap<String, u64>>")]
+    pub licences: Key<BTreeMap<String, At<i64>>>,
+    /// Daily API calls that were bought besides; 0 when left out.
+    pub extra_calls: Key<i64>,
 }
 
 /// One authorisation of one integration user.
@@ -127,6 +135,11 @@ pub struct Quota {
     pub reserve: Key<i64>,
     /// Calls that one run may spend; no bound when left out.
     pub per_run: Key<i64>,
+    /// Calls in 24 hours that first passes over an object may spend, as a number or a share of the allowance, so that they
+    /// do not starve the regular runs; "50%" when left out.
+    pub backfill: Key<NumberOrText>,
+    /// How long the sums of calls by the hour are kept, for forecasts; "35d" when left out.
+    pub history: Key<String>,
 }
 
 /// Where the data is kept.

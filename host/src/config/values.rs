@@ -122,6 +122,14 @@ pub fn digest(text: &str) -> Result<String, Fault> {
     Err(fault("is not a digest", cure))
 }
 
+/// What to write instead of a word that is none of these.
+pub fn one_of(text: &str, names: &[&str]) -> String {
+    match nearest(text, names.iter().copied()) {
+        Some(name) => format!("did you mean \"{name}\"?"),
+        None => format!("write one of \"{}\"", names.join("\", \"")),
+    }
+}
+
 /// A whole number within bounds.
 pub fn number(value: i64, least: i64, most: i64) -> Result<i64, Fault> {
     if (least..=most).contains(&value) {

@@ -29,9 +29,25 @@ pub enum Purpose {
     Token,
     /// The list of versions, asked for the org's clock (Salesforce does not count it).
     Versions,
+    /// The first pages of several syncs in one composite call.
+    Poll,
 }
 
 impl Purpose {
+    /// All purposes, each at the place of its number in stored ledgers: new ones go to the end.
+    pub const ALL: [Self; 10] = [
+        Self::Query,
+        Self::QueryMore,
+        Self::Count,
+        Self::Describe,
+        Self::Limits,
+        Self::Probe,
+        Self::Census,
+        Self::Token,
+        Self::Versions,
+        Self::Poll,
+    ];
+
     /// Whether Salesforce counts such a request against the org's day.
     pub fn counted(self) -> bool {
         !matches!(self, Self::Token | Self::Versions)
@@ -49,6 +65,7 @@ impl Purpose {
             Self::Census => "census",
             Self::Token => "token",
             Self::Versions => "versions",
+            Self::Poll => "poll",
         }
     }
 }
@@ -73,6 +90,31 @@ pub struct Call {
     pub caller: Caller,
     /// What for.
     pub purpose: Purpose,
+    /// Whether a sync's first pass over its object made it.
+    #[serde(default)]
+    pub backfill: bool,
+    /// Calls that it made unnecessary, because several syncs shared it.
+    #[serde(default)]
+    pub saved: u16,
+}
+
+/// Calls of one hour that are alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HourOfCalls {
+    /// When the hour began.
+    pub hour: Stamp,
+    /// The connection.
+    pub connection: ConnectionName,
+    /// The sync, when one asked.
+    pub sync: Option<SyncName>,
+    /// What for.
+    pub purpose: Purpose,
+    /// Whether a first pass made them.
+    pub backfill: bool,
+    /// How many.
+    pub calls: u64,
+    /// How many they made unnecessary.
+    pub saved: u64,
 }
 
 /// One reading of the org's daily API calls.
@@ -84,4 +126,28 @@ pub struct Usage {
     pub max: u64,
     /// When this was read, by the local clock.
     pub at: Stamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_purpose_has_its_number_for_ever() {
+        let names = Purpose::ALL.map(Purpose::as_str);
+        let wanted = [
+            "query",
+            "query-more",
+            "count",
+            "describe",
+            "limits",
+            "probe",
+            "census",
+            "token",
+            "versions",
+            "poll",
+        ];
+        assert_eq!(names, wanted);
+        assert!(Purpose::ALL.iter().enumerate().all(|(i, purpose)| *purpose as usize == i));
+    }
 }

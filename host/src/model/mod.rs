@@ -13,7 +13,7 @@ mod schema;
 mod stamp;
 
 pub use batch::{Batch, Cell, CellKind, Record, Span};
-pub use call::{Call, Caller, Purpose, Usage};
+pub use call::{Call, Caller, HourOfCalls, Purpose, Usage};
 pub use cursor::{Cursor, Position, Scan, Window};
 pub use id::{ConnectionName, ConsumerName, IdError, NameError, RecordId, RunId, SyncName};
 pub use outcome::{Outcome, Output, Rejection};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Stamp;
 
 /// How long after the first refusal a probe is made; twice as long after each further one.
@@ -14,7 +16,8 @@ const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
 const ABANDONED: Duration = Duration::from_secs(10 * 60);
 
 /// Whether calls are possible, as far as Salesforce's refusals tell. A value: every change returns the next one.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Breaker {
     /// They are.
     #[default]
@@ -59,15 +62,17 @@ impl Breaker {
         }
     }
 
-    /// After Salesforce refused a call because the day is spent.
+    /// After Salesforce refused a call because the day is spent. `frees` is when calls are known to stop counting: before
+    /// that a probe would be spent for nothing.
     #[must_use]
-    pub fn refused(self, now: Stamp, text: &str) -> Self {
+    pub fn refused(self, now: Stamp, text: &str, frees: Option<Stamp>) -> Self {
         let refusals = match &self {
             Self::Open => 1,
             // Calls that were under way when the first was refused are refused too; that is one refusal.
             Self::Closed { refusals, probing, .. } => refusals + u32::from(probing.is_some()),
         };
-        let pause = FIRST.saturating_mul(1 << (refusals - 1).min(8)).min(LONGEST);
+        let pause = FIRST.saturating_mul(1 << (refusals - 1).min(8));
+        let pause = pause.max(frees.map_or(Duration::ZERO, |at| at.since(now))).min(LONGEST);
         Self::Closed { text: text.to_owned(), refusals, probe_at: now.plus(pause), probing: None }
     }
 
@@ -80,16 +85,13 @@ impl Breaker {
         }
     }
 
-    /// After a probe got no answer at all: it says nothing, so the next may be made after a while.
+    /// After a probe got no answer that says anything: the next may be made after this time.
     #[must_use]
-    pub fn unanswered(self, now: Stamp) -> Self {
+    pub fn unanswered(self, now: Stamp, again: Duration) -> Self {
         match self {
-            Self::Closed { text, refusals, probing: Some(_), .. } => Self::Closed {
-                text,
-                refusals,
-                probe_at: now.plus(Duration::from_secs(60)),
-                probing: None,
-            },
+            Self::Closed { text, refusals, probing: Some(_), .. } => {
+                Self::Closed { text, refusals, probe_at: now.plus(again), probing: None }
+            }
             other => other,
         }
     }
@@ -103,32 +105,37 @@ mod tests {
     fn probes_rarely_and_opens_on_an_answer() {
         let start = Stamp(0);
         let minutes = |n: u64| start.plus(Duration::from_secs(n * 60));
-        let closed = Breaker::Open.refused(start, "spent").refused(start, "spent");
+        let closed = Breaker::Open.refused(start, "spent", None).refused(start, "spent", None);
         assert!(
             !closed.is_open() && !closed.probe_due(minutes(14)) && closed.probe_due(minutes(15))
         );
         let probing = closed.probing(minutes(15));
         assert!(!probing.probe_due(minutes(15)), "one probe at a time");
         assert!(probing.probe_due(minutes(25)), "a lost probe does not block for ever");
-        let again = probing.clone().refused(minutes(15), "spent");
+        let again = probing.clone().refused(minutes(15), "spent", None);
         assert!(!again.probe_due(minutes(44)) && again.probe_due(minutes(45)), "twice as long");
         assert_eq!(probing.clone().answered(), Breaker::Open);
-        assert!(probing.unanswered(minutes(15)).probe_due(minutes(16)));
+        let minute = Duration::from_secs(60);
+        assert!(probing.unanswered(minutes(15), minute).probe_due(minutes(16)));
         assert!(!again.answered().is_open(), "a late answer to an earlier call is no probe");
+        let known = Breaker::Open.refused(start, "spent", Some(minutes(50)));
+        assert!(!known.probe_due(minutes(49)) && known.probe_due(minutes(50)));
+        let late = Breaker::Open.refused(start, "spent", Some(minutes(5000)));
+        assert!(late.probe_due(minutes(120)), "others may end sooner than is known");
     }
 
     proptest::proptest! {
         #[test]
         fn lets_at_most_one_probe_through_in_a_quarter_of_an_hour(steps in proptest::collection::vec(1..40u64, 1..60)) {
             let mut now = Stamp(0);
-            let mut state = Breaker::Open.refused(now, "spent");
+            let mut state = Breaker::Open.refused(now, "spent", None);
             let mut last: Option<Stamp> = None;
             for minutes in steps {
                 now = now.plus(Duration::from_secs(minutes * 60));
                 if state.probe_due(now) {
                     proptest::prop_assert!(last.is_none_or(|last| now.since(last) >= FIRST));
                     last = Some(now);
-                    state = state.probing(now).refused(now, "spent");
+                    state = state.probing(now).refused(now, "spent", None);
                 }
             }
         }

@@ -1,17 +1,17 @@
-//! Decides, from numbers alone, whether one more call may be spent.
+//! Decides, from numbers alone, whether one more call may be spent. Pure.
 
 use std::time::Duration;
 
-use crate::model::{Purpose, Stamp, Usage};
+use super::ledger::Release;
+use super::needs::{Claim, kept_back};
+use crate::model::{Purpose, Stamp};
 
-/// The smallest number of daily calls that an org with API access has; assumed while Salesforce has told nothing.
+/// The smallest number of daily calls that an org with API access has; assumed while Salesforce has told nothing and the
+/// configuration does not say either.
 pub const SMALLEST_DAY: u64 = 15_000;
 
 /// How old a reading must be before a call is spent on looking again.
 pub const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
-
-/// A reading older than this says nothing of the present: Salesforce's day is the last 24 hours.
-const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A part of the org's daily calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,120 +20,6 @@ pub enum Share {
     Calls(u64),
     /// So many hundredths of the org's daily calls.
     Percent(u8),
-}
-
-/// What the user allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
-    /// The most that kilofold may spend in 24 hours; none: whatever the reserve leaves.
-    pub allowance: Option<Share>,
-    /// Calls that must be left for other applications.
-    pub reserve: u64,
-    /// The most that one run may spend.
-    pub per_run: Option<u64>,
-    /// The most requests under way at one moment, at least 1.
-    pub concurrent: usize,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self { allowance: None, reserve: 0, per_run: None, concurrent: 4 }
-    }
-}
-
-/// What we spent ourselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Spent {
-    /// Counted calls of the last 24 hours, those under way included.
-    pub day: u64,
-    /// Counted calls of the run that asks.
-    pub run: u64,
-    /// Counted calls that the reading cannot have seen yet.
-    pub unseen: u64,
-    /// When the oldest of the calls of the last 24 hours stops counting.
-    pub frees_at: Option<Stamp>,
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
-    /// What the call is for.
-    pub purpose: Purpose,
-}
-
-/// The answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// The call may be made.
-    Grant,
-    /// Not now.
-    Wait {
-        /// When asking again makes sense, when that is known.
-        until: Option<Stamp>,
-        /// A stable code.
-        code: &'static str,
-        /// Why, for a person.
-        reason: String,
-        /// Whether the numbers are so old that a [`Purpose::Probe`] would be granted to refresh them.
-        look: bool,
-    },
-}
-
-/// Decides on one more call. Never grants a counted call past the allowance or the per-run cap; never past the
-/// reserve either, except one look ([`Purpose::Limits`] or [`Purpose::Probe`]) when the reading is older than
-/// [`LOOK_EVERY`], without which a full day could never be seen to empty.
-pub fn decide(
-    now: Stamp,
-    rules: &Rules,
-    reading: Option<&Usage>,
-    ours: &Spent,
-    ask: &Ask,
-) -> Decision {
-    if !ask.purpose.counted() {
-        return Decision::Grant;
-    }
-    let wait = |until, code, reason: String| Decision::Wait { until, code, reason, look: false };
-    if let Some(cap) = rules.per_run
-        && ours.run >= cap
-    {
-        let reason = format!("this run has spent the {cap} API calls that a run may spend");
-        return wait(None, "limit.run", reason);
-    }
-    let reading = reading.filter(|reading| now.since(reading.at) < FORGET_AFTER);
-    let day = reading.map_or(SMALLEST_DAY, |reading| reading.max);
-    if let Some(cap) = rules.allowance.map(|share| share.of(day))
-        && ours.day >= cap
-    {
-        let reason = format!(
-            "kilofold has spent {} API calls in the last 24 hours, its allowance is {cap}",
-            ours.day
-        );
-        return wait(ours.frees_at, "limit.allowance", reason);
-    }
-    let used = reading.map_or(ours.day, |reading| reading.used.saturating_add(ours.unseen));
-    let left = day.saturating_sub(rules.reserve);
-    if used < left {
-        return Decision::Grant;
-    }
-    let look = reading.is_some_and(|reading| now.since(reading.at) >= LOOK_EVERY);
-    if look && matches!(ask.purpose, Purpose::Limits | Purpose::Probe) {
-        return Decision::Grant;
-    }
-    let reason = match reading {
-        Some(_) => format!(
-            "about {used} of the org's {day} API calls of 24 hours are spent, and {} are reserved for other applications",
-            rules.reserve
-        ),
-        None => format!(
-            "Salesforce has not told how many API calls the org has left; kilofold takes it for the smallest \
-             ({day} calls) and has spent {used} itself"
-        ),
-    };
-    let until = match reading {
-        Some(reading) => Some(reading.at.plus(LOOK_EVERY).max(now)),
-        None => ours.frees_at,
-    };
-    Decision::Wait { until, code: "limit.reserve", reason, look }
 }
 
 impl Share {
@@ -149,86 +35,250 @@ impl Share {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// What the user allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// The most that kilofold may spend in 24 hours; none: whatever the reserve leaves.
+    pub allowance: Option<Share>,
+    /// Calls that must be left for other applications.
+    pub reserve: u64,
+    /// The most that one run may spend.
+    pub per_run: Option<u64>,
+    /// The share of the allowance that first passes may spend in 24 hours.
+    pub backfill: Share,
+    /// Calls that the org is entitled to in 24 hours, for as long as Salesforce has not told.
+    pub entitlement: Option<u64>,
+    /// The most requests under way at one moment, at least 1.
+    pub concurrent: usize,
+}
 
-    use super::*;
-
-    fn purpose() -> impl Strategy<Value = Purpose> {
-        prop_oneof![
-            Just(Purpose::Query),
-            Just(Purpose::QueryMore),
-            Just(Purpose::Describe),
-            Just(Purpose::Limits),
-            Just(Purpose::Probe),
-            Just(Purpose::Token),
-        ]
-    }
-
-    fn rules() -> impl Strategy<Value = Rules> {
-        let share =
-            prop_oneof![(0..200u64).prop_map(Share::Calls), (0..=120u8).prop_map(Share::Percent)];
-        (prop::option::of(share), 0..300u64, prop::option::of(0..50u64)).prop_map(
-            |(allowance, reserve, per_run)| Rules { allowance, reserve, per_run, concurrent: 1 },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn never_grants_past_a_rule(
-            rules in rules(),
-            reading in prop::option::of((0..400u64, 1..400u64, 0..200_000_000i64)),
-            (day, run, unseen) in (0..16_000u64, 0..60u64, 0..60u64),
-            purpose in purpose(),
-        ) {
-            let now = Stamp(1_000_000_000);
-            let reading = reading.map(|(used, max, age)| Usage { used, max, at: Stamp(now.0 - age) });
-            let ours = Spent { day, run, unseen, frees_at: None };
-            let granted = decide(now, &rules, reading.as_ref(), &ours, &Ask { purpose }) == Decision::Grant;
-            if !purpose.counted() {
-                prop_assert!(granted);
-            } else if granted {
-                let known = reading.filter(|r| now.0 - r.at.0 < 86_400_000);
-                let max = known.map_or(SMALLEST_DAY, |r| r.max);
-                prop_assert!(rules.per_run.is_none_or(|cap| run < cap));
-                prop_assert!(rules.allowance.is_none_or(|share| day < share.of(max)));
-                let used = known.map_or(day, |r| r.used + unseen);
-                let stale = known.is_some_and(|r| now.0 - r.at.0 >= 15 * 60_000);
-                let looking = stale && matches!(purpose, Purpose::Limits | Purpose::Probe);
-                prop_assert!(looking || used + rules.reserve < max);
-            }
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            allowance: None,
+            reserve: 0,
+            per_run: None,
+            backfill: Share::Percent(50),
+            entitlement: None,
+            concurrent: 4,
         }
-
-        #[test]
-        fn grants_what_every_rule_leaves(day in 0..100u64, used in 0..100u64, unseen in 0..100u64) {
-            let rules = Rules { allowance: Some(Share::Calls(100)), reserve: 50, per_run: Some(10), concurrent: 1 };
-            let now = Stamp(1_000_000_000);
-            let reading = Usage { used, max: 250, at: now };
-            let ours = Spent { day, run: 9, unseen, frees_at: None };
-            let ask = Ask { purpose: Purpose::Query };
-            prop_assert_eq!(decide(now, &rules, Some(&reading), &ours, &ask), Decision::Grant);
-        }
-    }
-
-    #[test]
-    fn a_full_day_is_looked_at_again_but_rarely() {
-        let rules = Rules::default();
-        let now = Stamp(1_000_000_000);
-        let ask = Ask { purpose: Purpose::Query };
-        let look = Ask { purpose: Purpose::Probe };
-        let fresh = Usage { used: 15_000, max: 15_000, at: now };
-        let ours = Spent::default();
-        assert!(matches!(
-            decide(now, &rules, Some(&fresh), &ours, &ask),
-            Decision::Wait { look: false, .. }
-        ));
-        assert!(matches!(decide(now, &rules, Some(&fresh), &ours, &look), Decision::Wait { .. }));
-        let later = now.plus(LOOK_EVERY);
-        assert!(matches!(
-            decide(later, &rules, Some(&fresh), &ours, &ask),
-            Decision::Wait { look: true, .. }
-        ));
-        assert_eq!(decide(later, &rules, Some(&fresh), &ours, &look), Decision::Grant);
     }
 }
+
+/// The org's day, as far as it can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrgDay {
+    /// Calls that the org may make in 24 hours.
+    pub max: u64,
+    /// Calls made in the last 24 hours: the readings, which lag, and our own calls since; without a reading our own, and
+    /// what others are assumed to make.
+    pub used: u64,
+    /// When Salesforce told; none: nothing is known, and these numbers are assumed.
+    pub read: Option<Stamp>,
+}
+
+/// What we spent ourselves, calls under way included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Counted calls that may still count in the org.
+    pub day: u64,
+    /// Those of them that first passes made.
+    pub backfill: u64,
+    /// Counted calls of the run that asks.
+    pub run: u64,
+    /// When the limits were last asked for on purpose.
+    pub looked: Option<Stamp>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// What the call is for.
+    pub purpose: Purpose,
+    /// Whether a first pass asks.
+    pub backfill: bool,
+    /// How many calls must be left after it for other syncs.
+    pub kept_back: u64,
+}
+
+/// Which rule leaves no call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// What one run may spend.
+    Run,
+    /// The share of first passes.
+    Backfill,
+    /// The allowance.
+    Allowance,
+    /// What is kept back for more important syncs, within the allowance or the org's day.
+    Needs,
+    /// The reserve for other applications.
+    Reserve,
+}
+
+impl Bound {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Run => "limit.run",
+            Self::Backfill => "limit.backfill",
+            Self::Allowance => "limit.allowance",
+            Self::Needs => "limit.priority",
+            Self::Reserve => "limit.reserve",
+        }
+    }
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The call may be made.
+    Grant,
+    /// Not now.
+    Wait {
+        /// The rule that leaves no call.
+        bound: Bound,
+        /// Whether the numbers are so old that a [`Purpose::Probe`] would be granted to refresh them.
+        look: bool,
+    },
+}
+
+/// The rules in calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// The most that kilofold may spend in 24 hours; none: whatever the reserve leaves.
+    pub allowance: Option<u64>,
+    /// The most of it that first passes may spend.
+    pub backfill: u64,
+    /// The most that the org may have spent before a call of ours.
+    pub org: u64,
+}
+
+impl Caps {
+    /// The rules for an org's day of `max` calls.
+    pub fn of(rules: &Rules, max: u64) -> Self {
+        let org = max.saturating_sub(rules.reserve);
+        let allowance = rules.allowance.map(|share| share.of(max));
+        let ours = allowance.unwrap_or(org).min(org);
+        Self { allowance, backfill: rules.backfill.of(ours).min(ours), org }
+    }
+
+    /// The rule that leaves no room for one more call.
+    pub fn bound(&self, used: u64, ours: &Spent, ask: &Ask) -> Option<Bound> {
+        let with_needs = |spent: u64| spent.saturating_add(ask.kept_back);
+        let over = |spent: u64| self.allowance.is_some_and(|cap| spent >= cap);
+        if over(ours.day) {
+            Some(Bound::Allowance)
+        } else if used >= self.org {
+            Some(Bound::Reserve)
+        } else if ask.backfill && ours.backfill >= self.backfill {
+            Some(Bound::Backfill)
+        } else if over(with_needs(ours.day)) || with_needs(used) >= self.org {
+            Some(Bound::Needs)
+        } else {
+            None
+        }
+    }
+}
+
+/// Decides on one more call. Never grants a counted call past the allowance, the share of first passes or the per-run cap;
+/// never past the reserve either, except one look ([`Purpose::Limits`] or [`Purpose::Probe`]) when the reading is older
+/// than [`LOOK_EVERY`] and so is the last look, without which a full day could never be seen to empty.
+pub fn decide(now: Stamp, rules: &Rules, org: &OrgDay, ours: &Spent, ask: &Ask) -> Decision {
+    if !ask.purpose.counted() {
+        return Decision::Grant;
+    }
+    if rules.per_run.is_some_and(|cap| ours.run >= cap) {
+        return Decision::Wait { bound: Bound::Run, look: false };
+    }
+    let caps = Caps::of(rules, org.max);
+    let Some(bound) = caps.bound(org.used, ours, ask) else {
+        return Decision::Grant;
+    };
+    // Looking helps where nothing but the org's numbers is in the way, and those are old.
+    let old = |at: Option<Stamp>| at.is_none_or(|at| now.since(at) >= LOOK_EVERY);
+    let look = caps.bound(0, ours, ask).is_none() && old(org.read) && old(ours.looked);
+    if look && matches!(ask.purpose, Purpose::Limits | Purpose::Probe) {
+        return Decision::Grant;
+    }
+    Decision::Wait { bound, look }
+}
+
+/// What the future is computed from.
+#[derive(Debug, Clone)]
+pub struct Outlook<'a> {
+    /// The rules in calls.
+    pub caps: Caps,
+    /// Calls that the org has made.
+    pub used: u64,
+    /// What we spent.
+    pub ours: Spent,
+    /// What syncs need.
+    pub claims: &'a [Claim],
+    /// The place of the sync that asks among them.
+    pub asker: Option<usize>,
+    /// Whether a first pass asks.
+    pub backfill: bool,
+    /// So many calls must fit before it is worth beginning again, at least 1.
+    pub worth: u64,
+}
+
+/// When enough calls fit again if nobody makes another one, from when our own calls and those of others stop counting,
+/// both in order; none: not even then. `place` gives the place of a release's sync among the claims.
+pub fn when_fits(
+    outlook: &Outlook<'_>,
+    ours: impl Iterator<Item = Release>,
+    others: &[(Stamp, u64)],
+    place: impl Fn(usize) -> Option<usize>,
+) -> Option<Stamp> {
+    let Outlook { caps, mut used, ours: mut spent, claims, asker, backfill, worth } = *outlook;
+    let mut claims = claims.to_vec();
+    let more = worth.max(1) - 1;
+    let (mut ours, mut others) = (ours.peekable(), others.iter().peekable());
+    loop {
+        let next_ours = ours.peek().map(|release| release.at);
+        let next_others = others.peek().map(|(at, _)| *at);
+        let at = match (next_ours, next_others) {
+            (None, None) => return None,
+            (Some(one), None) | (None, Some(one)) => one,
+            (Some(one), Some(other)) => one.min(other),
+        };
+        while let Some(release) = ours.next_if(|release| release.at == at) {
+            spent.day = spent.day.saturating_sub(1);
+            used = used.saturating_sub(1);
+            if release.backfill {
+                spent.backfill = spent.backfill.saturating_sub(1);
+            } else if let Some(claim) =
+                release.sync.and_then(&place).and_then(|place| claims.get_mut(place))
+            {
+                claim.spent = claim.spent.saturating_sub(1);
+            }
+        }
+        while let Some((_, calls)) = others.next_if(|(other, _)| *other == at) {
+            used = used.saturating_sub(*calls);
+        }
+        let own = asker.and_then(|place| claims.get(place)).map_or(0, |claim| claim.spent);
+        let ask = Ask {
+            purpose: Purpose::Query,
+            backfill,
+            kept_back: kept_back(
+                &claims,
+                asker,
+                backfill,
+                if backfill { spent.backfill } else { own },
+            ),
+        };
+        let then = Spent {
+            day: spent.day.saturating_add(more),
+            backfill: spent.backfill.saturating_add(more),
+            ..spent
+        };
+        if caps.bound(used.saturating_add(more), &then, &ask).is_none() {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "budget_tests.rs"]
+mod tests;

@@ -1,34 +1,65 @@
 //! The one place where permits come from.
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Ask, Breaker, Decision, Error, Ledger, LimitKind, Rules, Spent, SpentBy, decide};
+use super::ledger::DAY;
+use super::state::{Kept, State};
+use super::{Breaker, Error, LimitKind, Need, Rules, SpentBy};
 use crate::clock::Clock;
-use crate::model::{Call, Caller, Purpose, RunId, Stamp, Usage};
+use crate::model::{Call, Caller, Purpose, RunId, Stamp, SyncName, Usage};
 
-/// How far Salesforce's own count lags behind at most: `/limits` promises five minutes.
-const LAG: Duration = Duration::from_secs(5 * 60);
+/// Room that a journal has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Enough.
+    Plenty,
+    /// Little: it should be folded soon.
+    Little,
+    /// None: nothing was written, and it must be folded first.
+    None,
+}
 
-/// Keeps every call on disk, so that a restart does not forget what was spent. All functions may block.
+/// Keeps every call on disk, so that a restart does not forget what was spent.
 pub trait Journal: Send + Sync {
-    /// Writes a call that is about to be made; durable when it returns. Gives the entry's number.
-    fn begin(&self, call: &Call) -> Result<u64, String>;
-    /// Takes an entry back whose request was never sent; need not be durable at once.
-    fn void(&self, entry: u64);
-    /// The calls at or after `at`, with their entries' numbers.
-    fn since(&self, at: Stamp) -> Result<Vec<(u64, Call)>, String>;
+    /// Writes a call that is about to be made: a process that dies after this has it on record. Must not wait for the
+    /// disk, since it is called on threads that have other work.
+    fn begin(&self, call: &Call) -> Result<Room, String>;
+    /// Takes a call back whose request was never sent. Must not wait either; a call that cannot be taken back stays counted.
+    fn void(&self, call: &Call);
+    /// Makes room. May block.
+    fn fold(&self) -> Result<(), String> {
+        Ok(())
+    }
+    /// The calls at or after `at`, in order. May block.
+    fn since(&self, at: Stamp) -> Result<Vec<Call>, String>;
+    /// Keeps what the gate must know after a restart, and the calls of other applications in these hours. Must not wait.
+    fn remember(&self, _kept: Vec<u8>, _others: &[(Stamp, u64)]) {}
+    /// What was remembered last, and the hours that end after `since`. May block.
+    fn remembered(&self, _since: Stamp) -> Result<Remembered, String> {
+        Ok(Remembered::default())
+    }
+}
+
+/// What a journal remembers beside the calls.
+#[derive(Debug, Clone, Default)]
+pub struct Remembered {
+    /// The gate's own.
+    pub kept: Option<Vec<u8>>,
+    /// Hours, and the calls of other applications in them.
+    pub others: Vec<(Stamp, u64)>,
 }
 
 /// Why no permit was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refused {
-    /// A stable code: `limit.daily`, `limit.allowance`, `limit.reserve`, `limit.run`, `quota.journal`.
+    /// A stable code: `limit.daily`, `limit.allowance`, `limit.backfill`, `limit.priority`, `limit.reserve`, `limit.run`,
+    /// `quota.journal`.
     pub code: &'static str,
     /// Why, for a person.
     pub reason: String,
@@ -39,6 +70,10 @@ pub struct Refused {
 }
 
 /// Grants calls within the rules. Clones share one ledger.
+///
+/// What holds under any interleaving: no call of ours past the allowance; and of the reserve no more is touched than what
+/// others have spent since the moment that the last reading describes (that of the answer which brought it, less the lag of
+/// Salesforce's own count), since their calls are seen only in the next reading.
 #[derive(Clone)]
 pub struct Gate(Arc<Inner>);
 
@@ -46,34 +81,12 @@ struct Inner {
     journal: Arc<dyn Journal>,
     clock: Clock,
     slots: Arc<Semaphore>,
+    folding: AtomicBool,
     state: Mutex<State>,
 }
 
-struct State {
-    rules: Rules,
-    ledger: Ledger,
-    breaker: Breaker,
-    /// Readings of the last minutes, the one that tells of the most use first.
-    marks: VecDeque<Mark>,
-    last: Option<Usage>,
-    under_way: u64,
-}
-
-/// A reading, and how many of our calls it can have seen.
-#[derive(Clone, Copy)]
-struct Mark {
-    usage: Usage,
-    seen: u64,
-}
-
-impl Mark {
-    fn score(&self) -> i128 {
-        i128::from(self.usage.used) - i128::from(self.seen)
-    }
-}
-
 impl Gate {
-    /// Opens a gate with the calls that the journal knows of the last 24 hours.
+    /// Opens a gate with what the journal knows of the last 24 hours.
     pub fn new(rules: Rules, journal: Arc<dyn Journal>) -> Result<Self, Error> {
         Self::with_clock(rules, journal, Clock::default())
     }
@@ -84,32 +97,50 @@ impl Gate {
         journal: Arc<dyn Journal>,
         clock: Clock,
     ) -> Result<Self, Error> {
-        let day = Duration::from_secs(24 * 60 * 60);
-        let mut ledger = Ledger::default();
-        for (_, call) in journal.since(clock.now().minus(day)).map_err(Error::Journal)? {
-            ledger.enter(&call);
-        }
-        let slots = Arc::new(Semaphore::new(rules.concurrent.clamp(1, Semaphore::MAX_PERMITS)));
-        let state = State {
-            rules,
-            ledger,
-            breaker: Breaker::Open,
-            marks: VecDeque::new(),
-            last: None,
-            under_way: 0,
-        };
-        let state = Mutex::new(state);
-        Ok(Self(Arc::new(Inner { journal, clock, slots, state })))
+        let now = clock.now();
+        // What can still count, and a little more: a clock may have been set.
+        let calls = journal.since(now.minus(DAY + DAY / 24)).map_err(Error::Journal)?;
+        let Remembered { kept, others } =
+            journal.remembered(now.minus(DAY * 2)).map_err(Error::Journal)?;
+        let mut kept = kept.map_or_else(Kept::default, |kept| {
+            serde_json::from_slice(&kept).unwrap_or_else(|error| {
+                tracing::warn!(%error, "What was remembered of the org's limits cannot be read");
+                Kept::default()
+            })
+        });
+        kept.others.restore(others);
+        let state = State::new(rules, &calls, kept, now);
+        let slots = Arc::new(Semaphore::new(state.crowd.now().min(Semaphore::MAX_PERMITS)));
+        let (folding, state) = (AtomicBool::new(false), Mutex::new(state));
+        Ok(Self(Arc::new(Inner { journal, clock, slots, folding, state })))
     }
 
-    /// Asks for one call, waiting while too many are under way. The call is in the ledger and durably in the journal
-    /// when this returns; a permit that is dropped before its request was sent takes it out again.
+    /// Asks for one call, waiting while too many are under way. The call is in the ledger and on record in the journal when
+    /// this returns; a permit that is dropped before its request was sent takes it out again.
     pub async fn permit(&self, caller: &Caller, purpose: Purpose) -> Result<Permit, Refused> {
+        self.permit_shared(caller, purpose, 0, &[]).await
+    }
+
+    /// The same for a call that these syncs share and that makes `saved` others unnecessary.
+    pub async fn permit_shared(
+        &self,
+        caller: &Caller,
+        purpose: Purpose,
+        saved: u16,
+        behalf: &[SyncName],
+    ) -> Result<Permit, Refused> {
         let slot = self.0.slots.clone().acquire_owned().await.map_err(|_| closed())?;
-        let call = Call { at: self.0.clock.now(), caller: caller.clone(), purpose };
-        self.state().admit(&call)?;
-        let entered = Entered { gate: self.clone(), call, entry: None, sent: false };
-        Ok(Permit { entered: journal(entered).await?, _slot: slot })
+        let slot = Slot { gate: self.clone(), slot: Some(slot) };
+        let call = {
+            let mut state = self.state();
+            let backfill = state.is_first_pass(caller.run);
+            let at = self.0.clock.now();
+            let call = Call { at, caller: caller.clone(), purpose, backfill, saved };
+            state.admit(&call, behalf)?;
+            call
+        };
+        let entered = Entered { gate: self.clone(), call, written: false, sent: false };
+        Ok(Permit { entered: entered.write().await?, _slot: slot })
     }
 
     /// Asks for one request that Salesforce does not count; it is entered and journalled like the others.
@@ -118,10 +149,11 @@ impl Gate {
             let reason = format!("a {} request counts and needs a permit", purpose.as_str());
             return Err(Refused { code: "quota.not-free", reason, until: None, look: false });
         }
-        let call = Call { at: self.0.clock.now(), caller: caller.clone(), purpose };
+        let at = self.0.clock.now();
+        let call = Call { at, caller: caller.clone(), purpose, backfill: false, saved: 0 };
         self.state().enter(&call);
-        let entered = Entered { gate: self.clone(), call, entry: None, sent: false };
-        Ok(Free { entered: journal(entered).await? })
+        let entered = Entered { gate: self.clone(), call, written: false, sent: false };
+        Ok(Free { entered: entered.write().await? })
     }
 
     /// The gate's clock.
@@ -129,9 +161,29 @@ impl Gate {
         self.0.clock.now()
     }
 
-    /// Takes in what Salesforce told of the org's day.
+    /// Takes in what Salesforce told of the org's day, other than in the header of an answer.
     pub fn observe(&self, usage: Usage) {
-        self.state().observe(usage);
+        self.take_in(usage, false);
+    }
+
+    fn take_in(&self, usage: Usage, own: bool) {
+        let mut state = self.state();
+        state.observe(usage, own);
+        self.remember(state, false);
+    }
+
+    /// Hands over what must survive a restart.
+    fn remember(&self, mut state: MutexGuard<'_, State>, at_once: bool) {
+        let now = self.0.clock.now();
+        if !state.should_remember(now, at_once) {
+            return;
+        }
+        let (kept, hours) = (state.kept(), state.others.hours(now.minus(DAY / 12)));
+        drop(state);
+        match serde_json::to_vec(&kept) {
+            Ok(kept) => self.0.journal.remember(kept, &hours),
+            Err(error) => tracing::warn!(%error, "The org's limits cannot be remembered"),
+        }
     }
 
     /// The last reading.
@@ -141,24 +193,29 @@ impl Gate {
 
     /// The org's use as far as it can be known now: the readings, which lag, and our own calls since.
     pub fn estimate(&self) -> Option<Usage> {
-        let mut state = self.state();
-        let now = self.0.clock.now();
-        let unseen = state.spent(now, None).unseen;
-        state.reading(now).map(|reading| Usage { used: reading.used + unseen, ..reading })
+        let day = self.state().org_day(self.0.clock.now());
+        day.read.map(|at| Usage { used: day.used, max: day.max, at })
     }
 
     /// Our own calls since `since`, at most 24 hours back, by connection, sync and purpose.
     pub fn spent(&self, since: Stamp) -> Vec<SpentBy> {
         let mut state = self.state();
-        state.ledger.expire(self.0.clock.now());
-        state.ledger.spent(since)
+        let now = self.0.clock.now();
+        state.ledger.expire(now);
+        state.ledger.spent(since.max(now.minus(DAY)))
     }
 
     /// Our own counted calls of the last 24 hours.
     pub fn day(&self) -> u64 {
         let mut state = self.state();
-        state.ledger.expire(self.0.clock.now());
-        state.ledger.day()
+        let now = self.0.clock.now();
+        state.ledger.expire(now);
+        state.ledger.day(now)
+    }
+
+    /// Calls that other applications made in the last 24 hours, as far as the readings tell.
+    pub fn others(&self) -> u64 {
+        self.state().others.day(self.0.clock.now())
     }
 
     /// Counted calls of a run that made one in the last 24 hours.
@@ -166,9 +223,20 @@ impl Gate {
         self.state().ledger.run(run)
     }
 
-    /// The latest calls, newest last, at most 256.
-    pub fn latest(&self) -> Vec<Call> {
-        self.state().ledger.latest().cloned().collect()
+    /// Says that a run is a first pass over its object, so that its calls count against the share of those, or that it no
+    /// longer is, or has ended.
+    pub fn first_pass(&self, run: RunId, first: bool) {
+        self.state().set_first_pass(run, first);
+    }
+
+    /// What syncs are expected to need, so that it is kept back from less important ones.
+    pub fn expect(&self, needs: Vec<Need>) {
+        self.state().set_needs(needs);
+    }
+
+    /// What [`Gate::expect`] was told last.
+    pub fn expected(&self) -> Vec<Need> {
+        self.state().needs().to_vec()
     }
 
     /// Whether Salesforce refuses calls for the day, and until when.
@@ -186,12 +254,31 @@ impl Gate {
         self.state().rules = rules;
     }
 
+    /// How many requests may be under way at once: fewer than the rules say after the org complained of too many.
+    pub fn concurrent(&self) -> usize {
+        self.state().crowd.now()
+    }
+
     /// Takes in that Salesforce refused a call because of a limit, in these words.
     pub fn limit_hit(&self, kind: LimitKind, text: &str, at: Stamp) {
         tracing::warn!(limit = kind.code(), text, "Salesforce refused a call");
+        let mut state = self.state();
         if kind == LimitKind::Daily {
-            let mut state = self.state();
-            state.breaker = std::mem::take(&mut state.breaker).refused(at, text);
+            let frees = state.frees(at);
+            state.breaker = std::mem::take(&mut state.breaker).refused(at, text, frees);
+            self.remember(state, true);
+            return;
+        }
+        let before = state.crowd.now();
+        state.crowd = state.crowd.complained(at);
+        let fewer = before - state.crowd.now();
+        if fewer > 0 {
+            let bound = state.crowd.now();
+            tracing::info!(
+                bound,
+                "Fewer requests at once, until the org has been calm for a while"
+            );
+            state.excess += fewer - self.0.slots.forget_permits(fewer);
         }
     }
 
@@ -203,17 +290,37 @@ impl Gate {
         }
     }
 
-    /// Takes in whether a probe was answered (with anything but a refusal for the day).
-    pub fn probed(&self, answered: bool) {
+    /// Takes in that a probe was answered, with anything but a refusal for the day.
+    pub fn probed(&self) {
         let mut state = self.state();
-        let breaker = std::mem::take(&mut state.breaker);
-        state.breaker =
-            if answered { breaker.answered() } else { breaker.unanswered(self.0.clock.now()) };
+        state.breaker = std::mem::take(&mut state.breaker).answered();
+        self.remember(state, true);
+    }
+
+    /// Takes in that a probe got no answer that says anything of the day; the next may be made after `again`.
+    pub fn not_probed(&self, again: Duration) {
+        let mut state = self.state();
+        let now = self.0.clock.now();
+        state.breaker = std::mem::take(&mut state.breaker).unanswered(now, again);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change leaves the state whole, so a panic elsewhere does not spoil it.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Folds the journal beside everything else, once at a time.
+    fn fold_soon(&self) {
+        if self.0.folding.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let gate = self.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = gate.0.journal.fold() {
+                tracing::warn!(error, "The journal of API calls cannot be folded");
+            }
+            gate.0.folding.store(false, Ordering::Release);
+        });
     }
 }
 
@@ -228,99 +335,30 @@ fn closed() -> Refused {
     Refused { code: "quota.stopping", reason, until: None, look: false }
 }
 
-/// Writes the call to the journal. It moves to the thread that writes, so a caller that goes away leaves no entry.
-async fn journal(mut entered: Entered) -> Result<Entered, Refused> {
-    let write = move || {
-        let entry = entered.gate.0.journal.begin(&entered.call)?;
-        entered.entry = Some(entry);
-        Ok(entered)
-    };
-    let written = tokio::task::spawn_blocking(write).await.map_err(|error| error.to_string());
-    written.and_then(|written| written).map_err(|error| {
-        let reason = format!("the call cannot be written to the journal of API calls: {error}");
-        Refused { code: "quota.journal", reason, until: None, look: false }
-    })
+/// A place among the requests under way.
+struct Slot {
+    gate: Gate,
+    slot: Option<OwnedSemaphorePermit>,
 }
 
-impl State {
-    fn admit(&mut self, call: &Call) -> Result<(), Refused> {
-        let now = call.at;
-        if call.purpose.counted() && !self.breaker.is_open() {
-            let due = self.breaker.probe_due(now);
-            if call.purpose != Purpose::Probe || !due {
-                return Err(self.refused_for_the_day(due));
-            }
-            self.breaker = std::mem::take(&mut self.breaker).probing(now);
-            self.enter(call);
-            return Ok(());
-        }
-        let ours = self.spent(now, call.caller.run);
-        let reading = self.reading(now);
-        match decide(now, &self.rules, reading.as_ref(), &ours, &Ask { purpose: call.purpose }) {
-            Decision::Grant => {
-                self.enter(call);
-                Ok(())
-            }
-            Decision::Wait { until, code, reason, look } => {
-                Err(Refused { code, reason, until, look })
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.gate.state();
+        if state.excess > 0 {
+            state.excess -= 1;
+            if let Some(slot) = self.slot.take() {
+                slot.forget();
             }
         }
-    }
-
-    fn refused_for_the_day(&self, look: bool) -> Refused {
-        let (text, until) = match &self.breaker {
-            Breaker::Open => (String::new(), None),
-            Breaker::Closed { text, probe_at, .. } => (text.clone(), Some(*probe_at)),
-        };
-        let reason = format!("Salesforce refuses API calls for now: {text}");
-        Refused { code: "limit.daily", reason, until, look }
-    }
-
-    fn enter(&mut self, call: &Call) {
-        self.ledger.enter(call);
-        self.under_way += u64::from(call.purpose.counted());
-    }
-
-    fn spent(&mut self, now: Stamp, run: Option<RunId>) -> Spent {
-        self.ledger.expire(now);
-        self.trim(now);
-        let seen = self.marks.front().map_or(0, |mark| mark.seen);
-        Spent {
-            day: self.ledger.day(),
-            run: run.map_or(0, |run| self.ledger.run(run)),
-            unseen: self.ledger.total().saturating_sub(seen),
-            frees_at: self.ledger.frees_at(),
+        let before = state.crowd.now();
+        state.crowd = state.crowd.answered(self.gate.0.clock.now());
+        for _ in before..state.crowd.now() {
+            if state.excess > 0 {
+                state.excess -= 1;
+            } else {
+                self.gate.0.slots.add_permits(1);
+            }
         }
-    }
-
-    fn reading(&mut self, now: Stamp) -> Option<Usage> {
-        self.trim(now);
-        let front = self.marks.front()?;
-        let last = self.last?;
-        Some(Usage { used: front.usage.used, max: last.max, at: last.at })
-    }
-
-    /// Forgets readings so old that Salesforce's count has caught up since, but never the last one.
-    fn trim(&mut self, now: Stamp) {
-        while self.marks.len() > 1
-            && self.marks.front().is_some_and(|mark| now.since(mark.usage.at) > LAG)
-        {
-            self.marks.pop_front();
-        }
-    }
-
-    /// Salesforce's count lags, so a lower bound of the true use is the highest of `reading + our calls since it`
-    /// over the last minutes; only the readings that can still become the highest are kept.
-    fn observe(&mut self, usage: Usage) {
-        // Other calls under way may or may not be in it; the one that brought it is.
-        let unsure = self.under_way.saturating_sub(1);
-        let mark = Mark { usage, seen: self.ledger.total().saturating_sub(unsure) };
-        while self.marks.back().is_some_and(|back| back.score() <= mark.score()) {
-            self.marks.pop_back();
-        }
-        self.marks.push_back(mark);
-        self.last = Some(usage);
-        self.trim(usage.at);
     }
 }
 
@@ -328,8 +366,38 @@ impl State {
 struct Entered {
     gate: Gate,
     call: Call,
-    entry: Option<u64>,
+    /// Whether the journal has it.
+    written: bool,
     sent: bool,
+}
+
+impl Entered {
+    /// Writes the call to the journal. A caller that goes away meanwhile leaves no entry.
+    async fn write(mut self) -> Result<Self, Refused> {
+        let failed = |error: String| {
+            let reason = format!("the call cannot be written to the journal of API calls: {error}");
+            Refused { code: "quota.journal", reason, until: None, look: false }
+        };
+        loop {
+            match self.gate.0.journal.begin(&self.call).map_err(failed)? {
+                Room::Plenty => break,
+                Room::Little => {
+                    self.gate.fold_soon();
+                    break;
+                }
+                Room::None => {
+                    let gate = self.gate.clone();
+                    let folded = tokio::task::spawn_blocking(move || gate.0.journal.fold()).await;
+                    folded
+                        .map_err(|error| error.to_string())
+                        .and_then(|folded| folded)
+                        .map_err(failed)?;
+                }
+            }
+        }
+        self.written = true;
+        Ok(self)
+    }
 }
 
 impl Drop for Entered {
@@ -339,8 +407,8 @@ impl Drop for Entered {
         if !self.sent {
             state.ledger.void(&self.call);
             drop(state);
-            if let Some(entry) = self.entry {
-                self.gate.0.journal.void(entry);
+            if self.written {
+                self.gate.0.journal.void(&self.call);
             }
         }
     }
@@ -350,7 +418,7 @@ impl Drop for Entered {
 #[must_use]
 pub struct Permit {
     entered: Entered,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 /// The right to make one request that Salesforce does not count.
@@ -378,7 +446,7 @@ impl Pass {
     }
 
     /// Says that the request is about to leave: from here on it counts as spent, whatever happens.
-    pub(crate) fn sending(&mut self) {
+    pub fn sending(&mut self) {
         self.entered().sent = true;
     }
 
@@ -389,11 +457,11 @@ impl Pass {
 
     /// Takes in what the answer to its own request told of the org's day.
     pub(crate) fn observe(&self, used: u64, max: u64) {
-        let gate = match self {
-            Self::Permit(permit) => &permit.entered.gate,
-            Self::Free(free) => &free.entered.gate,
+        let (gate, own) = match self {
+            Self::Permit(permit) => (&permit.entered.gate, true),
+            Self::Free(free) => (&free.entered.gate, false),
         };
-        gate.observe(Usage { used, max, at: gate.0.clock.now() });
+        gate.take_in(Usage { used, max, at: gate.0.clock.now() }, own);
     }
 
     fn entered(&mut self) -> &mut Entered {

@@ -1,38 +1,71 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 
 use super::*;
 use crate::model::{ConnectionName, SyncName};
-use crate::quota::Share;
+use crate::quota::{Breaker, Share};
 
-/// A journal in memory that can refuse.
-#[derive(Default)]
+/// A journal in memory that can refuse, and that has room for ten calls between folds.
 struct Book {
-    calls: Mutex<Vec<Option<Call>>>,
-    broken: std::sync::atomic::AtomicBool,
+    calls: Mutex<Vec<Call>>,
+    remembered: Mutex<Remembered>,
+    room: AtomicUsize,
+    folds: AtomicUsize,
+    broken: AtomicBool,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self {
+            calls: Mutex::default(),
+            remembered: Mutex::default(),
+            room: AtomicUsize::new(10),
+            folds: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Book {
     fn standing(&self) -> usize {
-        self.calls.lock().unwrap().iter().flatten().count()
+        self.calls.lock().unwrap().len()
     }
 }
 
 impl Journal for Book {
-    fn begin(&self, call: &Call) -> Result<u64, String> {
+    fn begin(&self, call: &Call) -> Result<Room, String> {
         if self.broken.load(Ordering::SeqCst) {
             return Err("disk full".to_owned());
         }
         let mut calls = self.calls.lock().unwrap();
-        calls.push(Some(call.clone()));
-        Ok(calls.len() as u64 - 1)
+        if self.room.load(Ordering::SeqCst) == 0 {
+            return Ok(Room::None);
+        }
+        self.room.fetch_sub(1, Ordering::SeqCst);
+        calls.push(call.clone());
+        Ok(Room::Plenty)
     }
-    fn void(&self, entry: u64) {
-        self.calls.lock().unwrap()[usize::try_from(entry).unwrap()] = None;
+    fn void(&self, call: &Call) {
+        let mut calls = self.calls.lock().unwrap();
+        let at = calls.iter().rposition(|other| other == call).unwrap();
+        calls.remove(at);
     }
-    fn since(&self, at: Stamp) -> Result<Vec<(u64, Call)>, String> {
+    fn fold(&self) -> Result<(), String> {
+        self.folds.fetch_add(1, Ordering::SeqCst);
+        self.room.store(10, Ordering::SeqCst);
+        Ok(())
+    }
+    fn since(&self, at: Stamp) -> Result<Vec<Call>, String> {
         let calls = self.calls.lock().unwrap();
-        let calls = calls.iter().enumerate().filter_map(|(i, c)| Some((i as u64, c.clone()?)));
-        Ok(calls.filter(|(_, call)| call.at >= at).collect())
+        Ok(calls.iter().filter(|call| call.at >= at).cloned().collect())
+    }
+    fn remember(&self, kept: Vec<u8>, others: &[(Stamp, u64)]) {
+        let mut all = self.remembered.lock().unwrap();
+        all.kept = Some(kept);
+        all.others.retain(|(hour, _)| others.iter().all(|(other, _)| other != hour));
+        all.others.extend(others);
+    }
+    fn remembered(&self, _: Stamp) -> Result<Remembered, String> {
+        Ok(self.remembered.lock().unwrap().clone())
     }
 }
 
@@ -50,6 +83,13 @@ fn gate(rules: Rules) -> (Gate, Arc<Book>, Arc<AtomicI64>) {
     let clock = time.clone();
     let now = Clock::new(move || Stamp(clock.load(Ordering::SeqCst)));
     (Gate::with_clock(rules, book.clone(), now).unwrap(), book, time)
+}
+
+/// A gate that opens on the same journal.
+fn restarted(rules: Rules, book: &Arc<Book>, time: &Arc<AtomicI64>) -> Gate {
+    let clock = time.clone();
+    let now = Clock::new(move || Stamp(clock.load(Ordering::SeqCst)));
+    Gate::with_clock(rules, book.clone(), now).unwrap()
 }
 
 async fn spend(gate: &Gate) -> Result<(), Refused> {
@@ -71,13 +111,8 @@ async fn the_allowance_holds_under_any_interleaving_and_over_a_restart() {
         granted += usize::from(call.await.unwrap().is_ok());
     }
     assert_eq!((granted, book.standing(), gate.day()), (50, 50, 50));
-    let clock = time.clone();
-    let again = Gate::with_clock(
-        rules,
-        book.clone(),
-        Clock::new(move || Stamp(clock.load(Ordering::SeqCst))),
-    )
-    .unwrap();
+    assert!(book.folds.load(Ordering::SeqCst) >= 4, "it waits for the fold when there is no room");
+    let again = restarted(rules, &book, &time);
     let refused = spend(&again).await.unwrap_err();
     assert_eq!(refused.code, "limit.allowance");
     time.store(refused.until.unwrap().0, Ordering::SeqCst);
@@ -133,7 +168,7 @@ async fn a_lagging_count_does_not_hide_our_calls() {
 
 #[tokio::test]
 async fn a_spent_day_stops_every_call_until_a_probe() {
-    let (gate, _, time) = gate(Rules::default());
+    let (gate, book, time) = gate(Rules::default());
     let at = |t: &AtomicI64| Stamp(t.load(Ordering::SeqCst));
     gate.limit_hit(LimitKind::Concurrent, "ConcurrentRequests Limit exceeded.", at(&time));
     spend(&gate).await.unwrap();
@@ -146,9 +181,125 @@ async fn a_spent_day_stops_every_call_until_a_probe() {
     assert!(spend(&gate).await.unwrap_err().look, "a due probe is told, not taken");
     let probe = gate.permit(&caller(), Purpose::Probe).await.unwrap();
     assert!(gate.permit(&caller(), Purpose::Probe).await.is_err(), "one probe at a time");
+    // A restart does not spend a call to learn it again.
+    let again = restarted(Rules::default(), &book, &time);
+    assert_eq!(spend(&again).await.unwrap_err().code, "limit.daily");
     drop(probe);
-    gate.probed(true);
+    gate.probed();
     spend(&gate).await.unwrap();
+    assert_eq!(restarted(Rules::default(), &book, &time).breaker(), Breaker::Open);
+}
+
+#[tokio::test]
+async fn fewer_requests_at_once_after_a_complaint() {
+    let (gate, _, time) = gate(Rules { concurrent: 4, ..Rules::default() });
+    let at = |t: &AtomicI64| Stamp(t.load(Ordering::SeqCst));
+    let under_way = async |n: usize| {
+        let mut all = Vec::new();
+        for _ in 0..n {
+            all.push(gate.permit(&caller(), Purpose::Query).await.unwrap());
+        }
+        all
+    };
+    let four = under_way(4).await;
+    gate.limit_hit(LimitKind::Concurrent, "ConcurrentRequests Limit exceeded.", at(&time));
+    gate.limit_hit(LimitKind::LongRunning, "ConcurrentPerOrgLongTxn Limit exceeded.", at(&time));
+    assert_eq!(gate.concurrent(), 2, "one crowd, one complaint");
+    drop(four);
+    let mut all = under_way(2).await;
+    let who = caller();
+    {
+        let mut third = std::pin::pin!(gate.permit(&who, Purpose::Query));
+        assert!(futures::poll!(third.as_mut()).is_pending());
+    }
+    for bound in [3, 4, 4] {
+        time.fetch_add(60_000, Ordering::SeqCst);
+        drop(all.pop());
+        assert_eq!(gate.concurrent(), bound);
+        all.extend(under_way(1).await);
+    }
+    all.extend(under_way(2).await);
+    let mut fifth = std::pin::pin!(gate.permit(&who, Purpose::Query));
+    assert!(futures::poll!(fifth.as_mut()).is_pending(), "never more than the rules say");
+}
+
+#[tokio::test]
+async fn a_restart_knows_what_the_org_told() {
+    let rules = Rules { reserve: 100, ..Rules::default() };
+    let (gate, book, time) = gate(rules);
+    let at = |t: &AtomicI64| Stamp(t.load(Ordering::SeqCst));
+    gate.observe(Usage { used: 14_890, max: 15_000, at: at(&time) });
+    for _ in 0..4 {
+        spend(&gate).await.unwrap();
+    }
+    let again = restarted(rules, &book, &time);
+    assert_eq!(again.usage().unwrap().used, 14_890);
+    assert_eq!(again.estimate().unwrap().used, 14_894, "calls since the reading count");
+    assert_eq!(again.others(), 14_890);
+}
+
+#[tokio::test]
+async fn unknown_is_not_free() {
+    // Nobody has told anything: half of the smallest day is taken to be spent.
+    let (gate, _, _) = gate(Rules { reserve: 7_490, ..Rules::default() });
+    for _ in 0..10 {
+        spend(&gate).await.unwrap();
+    }
+    let refused = spend(&gate).await.unwrap_err();
+    assert!(refused.code == "limit.reserve" && refused.look, "{refused:?}");
+    let (gate, ..) =
+        self::gate(Rules { entitlement: Some(100_000), reserve: 40_000, ..Rules::default() });
+    spend(&gate).await.unwrap();
+}
+
+#[tokio::test]
+async fn first_passes_leave_their_share_and_what_others_need() {
+    let rules = Rules { allowance: Some(Share::Calls(100)), concurrent: 8, ..Rules::default() };
+    let (gate, ..) = gate(rules);
+    let sync = |name: &str, run: u64| Caller {
+        sync: Some(SyncName::new(name).unwrap()),
+        run: Some(RunId(run)),
+        ..caller()
+    };
+    let need = |name: &str, priority: i32, day: u64| Need {
+        sync: SyncName::new(name).unwrap(),
+        priority,
+        day,
+        floor: 2,
+    };
+    gate.expect(vec![need("high", 5, 30), need("low", 0, 30), need("new", 9, 10)]);
+    gate.first_pass(RunId(3), true);
+    let spend_as = async |who: &Caller| {
+        let permit = gate.permit(who, Purpose::Query).await?;
+        Pass::from(permit).sending();
+        Ok::<_, Refused>(())
+    };
+    let (high, low, new) = (sync("high", 1), sync("low", 2), sync("new", 3));
+    let mut first = 0;
+    let refused = loop {
+        match spend_as(&new).await {
+            Ok(()) => first += 1,
+            Err(refused) => break refused,
+        }
+    };
+    // Sixty are kept back for the regular runs of the others, although half would be 50.
+    assert_eq!((first, refused.code), (40, "limit.priority"));
+    assert!(refused.until.is_some());
+    let mut lows = 0;
+    while spend_as(&low).await.is_ok() {
+        lows += 1;
+    }
+    assert_eq!(lows, 100 - 40 - 30 - 10, "what the two more important ones need stays");
+    for _ in 0..20 {
+        spend_as(&high).await.unwrap();
+    }
+    assert_eq!(gate.day(), 80);
+    gate.expect(vec![need("new", 0, 0)]);
+    gate.first_pass(RunId(3), true);
+    for _ in 0..10 {
+        spend_as(&new).await.unwrap();
+    }
+    assert_eq!(spend_as(&new).await.unwrap_err().code, "limit.backfill");
 }
 
 #[tokio::test]

@@ -5,14 +5,26 @@
 
 mod breaker;
 mod budget;
+mod crowd;
+mod edition;
 mod gate;
 mod ledger;
+mod needs;
+mod others;
 mod reading;
+mod state;
 
 pub use breaker::Breaker;
-pub use budget::{Ask, Decision, LOOK_EVERY, Rules, SMALLEST_DAY, Share, Spent, decide};
-pub use gate::{Free, Gate, Journal, Pass, Permit, Refused};
-pub use ledger::{Ledger, SpentBy};
+pub use budget::{
+    Ask, Bound, Caps, Decision, LOOK_EVERY, OrgDay, Outlook, Rules, SMALLEST_DAY, Share, Spent,
+    decide, when_fits,
+};
+pub use crowd::Crowd;
+pub use edition::{Edition, entitlement, licences};
+pub use gate::{Free, Gate, Journal, Pass, Permit, Refused, Remembered, Room};
+pub use ledger::{DAY, Ledger, Release, SpentBy, UNDER_WAY};
+pub use needs::{Claim, Need, kept_back};
+pub use others::Others;
 pub use reading::{LimitInfo, LimitKind};
 
 /// Why a gate cannot be opened.

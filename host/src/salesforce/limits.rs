@@ -1,6 +1,7 @@
 //! The limits resource, and the probes that ask it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use super::org::{Ask, Org, Shared, Unreadable};
 use super::{Error, Refusal};
 use crate::model::{Caller, Purpose, Stamp, Usage};
 use crate::quota::LimitKind;
+
+/// How long after a probe without an answer the next may be made.
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -59,12 +63,12 @@ impl Shared {
             let request = match self.limits_request(&session) {
                 Ok(request) => request,
                 Err(error) => {
-                    self.gate.probed(false);
+                    self.gate.not_probed(MINUTE);
                     return Err(error);
                 }
             };
             let Ok(answer) = self.http.send(pass.into(), request).await else {
-                self.gate.probed(false);
+                self.gate.not_probed(MINUTE);
                 return Ok(());
             };
             let refusal = Refusal::read(answer.status, &answer.body);
@@ -74,12 +78,12 @@ impl Shared {
                 return Ok(());
             }
             if answer.status >= 500 {
-                self.gate.probed(false);
+                self.gate.not_probed(MINUTE);
                 return Ok(());
             }
             if answer.status == 401 {
-                // It says nothing about calls; a minute later the next may ask, with a good token.
-                self.gate.probed(false);
+                // It says nothing about calls, and was not counted: once more, with a good token.
+                self.gate.not_probed(Duration::ZERO);
                 session = self.renew(who, Some(session.generation)).await?;
                 continue;
             }
@@ -88,7 +92,7 @@ impl Shared {
             {
                 self.gate.observe(usage);
             }
-            self.gate.probed(true);
+            self.gate.probed();
             return Ok(());
         }
         Ok(())

@@ -168,11 +168,13 @@ impl Store {
         writes.put(SyncState::key(sync), &state.write()?);
         let meta = Meta { number, sync: Some(sync), feed_end, next_block, ..writer.meta };
         writes.put(Meta::key(), &meta.write());
+        let folding = self.fold_into(&mut writes)?;
 
         disk.apply(writes)?;
         writer.meta = meta;
         self.set_names(names);
         disk.flush()?;
+        self.folded(folding);
         self.acknowledge(number);
         self.0.feed_end.send_replace(feed_end);
         // The whole of the time is known only now; it is durable with the run's next step.

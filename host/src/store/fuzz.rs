@@ -4,8 +4,10 @@ use super::block::{Block, read_counts, unpack};
 use super::codec::{Take, open, seal};
 use super::entry::Entry;
 use super::groups;
+use super::intents::Line;
 use super::layout::Space;
 use super::meta::{Meta, SyncState};
+use super::minutes::{Hour, Minute};
 use crate::model::RecordId;
 
 /// The longest text that is unpacked here; a reader would take more, but a fuzzer gains nothing from it.
@@ -33,6 +35,15 @@ pub fn read(data: &[u8]) {
     if let Ok(meta) = Meta::read(data) {
         let again = Meta::read(&meta.write());
         assert!(again.is_ok_and(|again| again.write() == meta.write()), "meta is read as written");
+    }
+    if let Some(line) = Line::read(data) {
+        assert_eq!(Line::read(&line.write()), Some(line), "a line is read as it was written");
+    }
+    if let Ok(minute) = Minute::read(data) {
+        assert_eq!(Minute::read(&minute.write()), Ok(minute), "a minute is read as it was written");
+    }
+    if let Ok(hour) = Hour::read(data) {
+        assert_eq!(Hour::read(&hour.write()), Ok(hour), "an hour is read as it was written");
     }
     // Nothing is known of these but that they come back.
     drop((SyncState::read(&key, data), read_counts(&key, data)));

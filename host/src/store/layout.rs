@@ -44,10 +44,12 @@ pub(super) enum Space {
     Failure = b'f',
     /// name -> sealed bytes.
     Secret = b'k',
-    /// entry -> call.
+    /// entry -> call: the ledger as it was kept before [`Space::Ledger`]; moved over when a store is opened.
     Call = b'j',
     /// digest -> the fields of an object.
     Schema = b'd',
+    /// (part, minute or hour) -> calls; see ledger.rs.
+    Ledger = b'a',
     /// name -> describe answers and the like.
     Cache = b'c',
     /// sync's name -> why, while it is paused.
@@ -133,7 +135,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'p') => "pages",
         Some(b'f') => "failures",
         Some(b'k') => "secrets",
-        Some(b'j') => "ledger",
+        Some(b'j' | b'a') => "ledger",
         Some(b'c') => "describe cache",
         Some(b'd') => "schemas",
         Some(b'z') => "pauses",
@@ -145,6 +147,10 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'r' | b'x') => rest.split_at(rest.len().min(2)),
         Some(b'i') => rest.split_at(rest.len().min(4)),
         Some(b'n' | b'k' | b'c' | b'd' | b'z' | b'q') => (&[][..], rest),
+        Some(b'a') => {
+            let (part, number) = rest.split_at(rest.len().min(1));
+            (number, part)
+        }
         _ => (rest, &[][..]),
     };
     let mut shown = String::new();

@@ -17,10 +17,13 @@ mod feed;
 pub mod fuzz;
 mod groups;
 mod guard;
+mod intents;
 mod known;
 mod layout;
+mod ledger;
 mod mapping;
 mod meta;
+mod minutes;
 mod names;
 mod notes;
 mod open;
@@ -49,6 +52,7 @@ pub use entry::State;
 pub use error::Error;
 pub use feed::{FeedEntry, FeedPage, FeedQuery, Op};
 pub use known::Known;
+pub use ledger::Room;
 pub use mapping::{Mapping, Remap};
 pub use meta::Stored;
 pub use open::Options;
@@ -80,8 +84,9 @@ struct Inner {
     pins: Mutex<Vec<u64>>,
     /// One writer of consumers at a time.
     consuming: Mutex<()>,
-    /// The next entry of the ledger.
-    next_call: std::sync::atomic::AtomicU64,
+    /// API calls that are written down and not in sled yet.
+    intents: Mutex<intents::Intents>,
+    memory: Mutex<ledger::Memory>,
 }
 
 /// What only the writer knows.
@@ -94,6 +99,11 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("folder", &self.0.folder).finish_non_exhaustive()
     }
+}
+
+/// What these locks guard is whole after every step, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {

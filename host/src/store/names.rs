@@ -1,4 +1,4 @@
-//! Names of syncs and kinds, stored once and known by small numbers.
+//! Names of syncs, kinds and connections, stored once and known by small numbers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ pub(super) enum Class {
     Sync = b's',
     /// A kind of output.
     Kind = b'k',
+    /// A connection.
+    Connection = b'c',
 }
 
 /// The names of one class.
@@ -30,13 +32,14 @@ struct Table {
 pub(super) struct Names {
     syncs: Table,
     kinds: Table,
+    connections: Table,
 }
 
 impl Names {
     /// Reads all names.
     pub(super) fn load(disk: &Disk) -> Result<Self, Error> {
         let mut names = Self::default();
-        for class in [Class::Sync, Class::Kind] {
+        for class in [Class::Sync, Class::Kind, Class::Connection] {
             let mut found = Vec::new();
             for item in disk.all(&Space::Name.key(&[&[class as u8]])) {
                 let (key, payload) = item?;
@@ -66,6 +69,7 @@ impl Names {
         match class {
             Class::Sync => &self.syncs,
             Class::Kind => &self.kinds,
+            Class::Connection => &self.connections,
         }
     }
 
@@ -73,6 +77,7 @@ impl Names {
         match class {
             Class::Sync => &mut self.syncs,
             Class::Kind => &mut self.kinds,
+            Class::Connection => &mut self.connections,
         }
     }
 

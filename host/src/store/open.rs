@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,11 +11,12 @@ use super::block::{self, Packer};
 use super::codec;
 use super::disk::{Disk, Writes, io_error};
 use super::error::Error;
+use super::intents::Intents;
 use super::layout::{Space, number_at};
 use super::meta::{Meta, SyncState};
 use super::names::Names;
 use super::runs::read_run;
-use super::{Inner, Store, Writer, brief, feed};
+use super::{Inner, Store, Writer, brief, feed, ledger};
 
 /// How a store is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +27,13 @@ pub struct Options {
     pub cache_bytes: u64,
     /// The zstd level of blocks: 1 to 19, or negative for quicker and larger.
     pub compression: i32,
+    /// For how many days the ledger keeps its sums.
+    pub ledger_days: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { keep_raw: true, cache_bytes: 64 * 1024 * 1024, compression: 1 }
+        Self { keep_raw: true, cache_bytes: 64 * 1024 * 1024, compression: 1, ledger_days: 35 }
     }
 }
 
@@ -39,6 +41,8 @@ impl Default for Options {
 const OWNER: &str = "owner";
 /// The file that holds the number of the last acknowledged commit.
 const COMMIT: &str = "commit";
+/// The file in which API calls are written down.
+const INTENTS: &str = "intents";
 
 impl Store {
     /// Opens the store in the folder `path`, made when it is not there, and checks that its parts fit each other.
@@ -63,10 +67,7 @@ impl Store {
         let names = Names::load(&disk)?;
         brief::index_old(&disk, &names)?;
         check(&disk, &meta, acknowledged(path))?;
-        let next_call = match disk.last(&Space::Call.prefix())? {
-            Some((key, _)) => number_at(&key, 1).unwrap_or(0) + 1,
-            None => 1,
-        };
+        let intents = Intents::open(&path.join(INTENTS), ledger::folded(&disk)?)?;
         let mut active = HashMap::new();
         for item in Space::Open.walk(&disk) {
             let (key, _) = item?;
@@ -76,7 +77,7 @@ impl Store {
             active.insert(run.id, run);
         }
         let writer = Writer { meta, packer: Packer::new(options.compression)? };
-        Ok(Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             disk,
             options: *options,
             folder: path.to_owned(),
@@ -87,8 +88,12 @@ impl Store {
             feed_end: tokio::sync::watch::Sender::new(meta.feed_end),
             pins: Mutex::default(),
             consuming: Mutex::default(),
-            next_call: AtomicU64::new(next_call),
-        })))
+            intents: Mutex::new(intents),
+            memory: Mutex::default(),
+        }));
+        store.move_old_ledger()?;
+        store.fold_calls()?;
+        Ok(store)
     }
 
     /// Notes the number of an acknowledged commit beside the store.

@@ -97,10 +97,12 @@ impl Store {
         write_run(&run, &mut writer.packer, &mut writes)?;
         writes.put(Space::RunOf.key(&[&sync.to_be_bytes(), &id.0.to_be_bytes()]), &[]);
         writes.put(Space::Open.number(id.0), &[]);
+        let folding = self.fold_into(&mut writes)?;
         self.0.disk.apply(writes)?;
         writer.meta = meta;
         self.set_names(names);
         self.0.disk.flush()?;
+        self.folded(folding);
         self.active_mut().insert(id, run.clone());
         Ok(run)
     }
@@ -136,9 +138,11 @@ impl Store {
         if let Some(sync) = self.sync_number(&run.sync) {
             brief::index(sync, &run, &mut writes);
         }
+        let folding = self.fold_into(&mut writes)?;
         self.0.disk.apply(writes)?;
         self.active_mut().remove(&id);
         self.0.disk.flush()?;
+        self.folded(folding);
         Ok(run)
     }
 

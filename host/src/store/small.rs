@@ -1,14 +1,12 @@
-//! Small durable things: pauses, sealed secrets, the ledger of calls, the describe cache.
-
-use std::sync::atomic::Ordering;
+//! Small durable things: pauses, sealed secrets, the describe cache.
 
 use super::codec::{self, Put, Take};
 use super::disk::Writes;
 use super::error::Error;
-use super::layout::{Space, number_at};
+use super::layout::Space;
 use super::meta::{from_json, to_json};
 use super::{Store, block};
-use crate::model::{Call, Pause, Stamp, SyncName};
+use crate::model::{Pause, SyncName};
 
 /// An answer kept to save calls.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,59 +52,6 @@ impl Store {
         writes.put_long(Space::Secret.name(name), sealed);
         self.0.disk.apply(writes)?;
         self.0.disk.flush()
-    }
-
-    /// Enters a call into the ledger and tells the number of the entry; durable when this returns, so before the request is
-    /// sent.
-    pub fn journal_begin(&self, call: &Call) -> Result<u64, Error> {
-        let entry = self.0.next_call.fetch_add(1, Ordering::Relaxed);
-        let mut writes = Writes::default();
-        writes.put(Space::Call.number(entry), &to_json("a call", call)?);
-        self.0.disk.apply(writes)?;
-        self.0.disk.flush()?;
-        Ok(entry)
-    }
-
-    /// Takes an entry back whose request never left; durable with the next thing that is.
-    pub fn journal_void(&self, entry: u64) -> Result<(), Error> {
-        let mut writes = Writes::default();
-        writes.remove(Space::Call.number(entry));
-        self.0.disk.apply(writes)
-    }
-
-    /// The calls of the ledger at or after `since`, in the order in which they were entered. Reads the whole ledger, since
-    /// clocks can be set back.
-    pub fn journal_since(&self, since: Stamp) -> Result<Vec<(u64, Call)>, Error> {
-        let mut calls = Vec::new();
-        for item in Space::Call.walk(&self.0.disk) {
-            let (key, payload) = item?;
-            let call: Call = from_json(&key, &payload)?;
-            let entry = number_at(&key, 1).ok_or_else(|| codec::unfit(&key, "it is no entry"))?;
-            if call.at >= since {
-                calls.push((entry, call));
-            }
-        }
-        Ok(calls)
-    }
-
-    /// Forgets the calls before `before`, and tells how many; the last entry stays, so that numbers are not given twice.
-    pub fn journal_compact(&self, before: Stamp) -> Result<u64, Error> {
-        const STEP: usize = 1000;
-        let mut old = Vec::new();
-        let last = self.0.disk.last(&Space::Call.prefix())?.map(|(key, _)| key);
-        for item in Space::Call.walk(&self.0.disk) {
-            let (key, payload) = item?;
-            if from_json::<Call>(&key, &payload)?.at < before && Some(&key) != last.as_ref() {
-                old.push(key.to_vec());
-            }
-        }
-        let count = old.len() as u64;
-        for keys in old.chunks(STEP) {
-            let mut writes = Writes::default();
-            keys.iter().for_each(|key| writes.remove(key.clone()));
-            self.0.disk.apply(writes)?;
-        }
-        Ok(count)
     }
 
     /// The answer kept under a name.

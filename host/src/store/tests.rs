@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod formats;
 mod history;
+mod ledger;
 mod lists;
 mod mapping;
 mod model_check;
@@ -400,23 +401,6 @@ fn runs_and_small_things() {
     let again = store.end_run(runs[0], Ending::Succeeded, Stamp(4), |_| {});
     assert!(matches!(again, Err(Error::NoRun { run: RunId(1) })));
 
-    let call = |at: i64| crate::model::Call {
-        at: Stamp(at),
-        caller: crate::model::Caller {
-            connection: ConnectionName::new("main").unwrap(),
-            sync: Some(a.clone()),
-            run: None,
-        },
-        purpose: crate::model::Purpose::Query,
-    };
-    let entries: Vec<u64> = (1..=4).map(|at| store.journal_begin(&call(at)).unwrap()).collect();
-    store.journal_void(entries[1]).unwrap();
-    let at = |since: i64| -> Vec<i64> {
-        store.journal_since(Stamp(since)).unwrap().iter().map(|(_, call)| call.at.0).collect()
-    };
-    assert_eq!((at(0), at(3)), (vec![1, 3, 4], vec![3, 4]));
-    assert_eq!(store.journal_compact(Stamp(4)).unwrap(), 2);
-
     let sealed = vec![7; 200_000];
     store.put_secret("token", &sealed).unwrap();
     let answer = Cached { bytes: sealed.clone(), last_modified: Some("Mon".into()) };
@@ -432,7 +416,6 @@ fn runs_and_small_things() {
     assert_eq!(store.get_secret("toke").unwrap(), None);
     assert_eq!(store.cached("describe/Contact").unwrap(), Some(answer));
     assert_eq!((store.pause(&a).unwrap(), store.pause(&b).unwrap()), (Some(pause), None));
-    assert_eq!(store.journal_begin(&call(9)).unwrap(), 5);
     assert_eq!(store.recover().unwrap().len(), 9);
     assert_eq!(store.syncs(), [a, b]);
 }

@@ -83,6 +83,8 @@ impl Job {
             })
         })
         .await?;
+        // Until the whole object was read once, its calls come out of the share of first passes.
+        self.org.gate().first_pass(run.id, run.cursor_before.covered.is_none());
         self.bus.emit(Event::RunStarted {
             run: run.id,
             sync: run.sync.clone(),
@@ -364,6 +366,7 @@ impl Job {
     /// Closes the run in the store.
     pub(super) async fn end(&self, run: RunId, ending: Ending) -> Result<Run, store::Error> {
         let (store, gate) = (self.store.clone(), self.org.gate().clone());
+        gate.first_pass(run, false);
         let run = blocking(move || {
             store.end_run(run, ending, gate.now(), |run| {
                 run.calls = gate.run_calls(run.id);

@@ -331,7 +331,7 @@ impl Reader {
     pub fn limits(&self, live: Option<Usage>) -> Result<view::Limits, Error> {
         let since = Stamp::now().minus(Duration::from_secs(24 * 3600));
         let mut sums: BTreeMap<(ConnectionName, Option<SyncName>, Purpose), u64> = BTreeMap::new();
-        for (_, call) in self.store.journal_since(since)? {
+        for call in self.store.calls_since(since)? {
             let key = (call.caller.connection, call.caller.sync, call.purpose);
             *sums.entry(key).or_default() += 1;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kilofold::clock::Clock;
 use kilofold::model::{Call, Caller, ConnectionName, RunId, Selection, Stamp, SyncName};
-use kilofold::quota::{Gate, Journal, Rules};
+use kilofold::quota::{Gate, Journal, Room, Rules};
 use kilofold::salesforce::{
     ConnectionSettings, Error, Grant, Org, OrgSettings, Page, Policy, Redirect, SealKey, Timeouts,
     Vault,
@@ -22,30 +22,30 @@ pub const SIZE: usize = 2_500;
 
 /// A journal in memory.
 #[derive(Default)]
-pub struct Book(pub Mutex<Vec<Option<Call>>>);
+pub struct Book(pub Mutex<Vec<Call>>);
 
 impl Book {
     pub fn counted(&self) -> u64 {
-        self.0.lock().unwrap().iter().flatten().filter(|call| call.purpose.counted()).count() as u64
+        self.0.lock().unwrap().iter().filter(|call| call.purpose.counted()).count() as u64
     }
     pub fn all(&self) -> usize {
-        self.0.lock().unwrap().iter().flatten().count()
+        self.0.lock().unwrap().len()
     }
 }
 
 impl Journal for Book {
-    fn begin(&self, call: &Call) -> Result<u64, String> {
+    fn begin(&self, call: &Call) -> Result<Room, String> {
+        self.0.lock().unwrap().push(call.clone());
+        Ok(Room::Plenty)
+    }
+    fn void(&self, call: &Call) {
         let mut calls = self.0.lock().unwrap();
-        calls.push(Some(call.clone()));
-        Ok(calls.len() as u64 - 1)
+        let at = calls.iter().rposition(|other| other == call).unwrap();
+        calls.remove(at);
     }
-    fn void(&self, entry: u64) {
-        self.0.lock().unwrap()[usize::try_from(entry).unwrap()] = None;
-    }
-    fn since(&self, at: Stamp) -> Result<Vec<(u64, Call)>, String> {
+    fn since(&self, at: Stamp) -> Result<Vec<Call>, String> {
         let calls = self.0.lock().unwrap();
-        let calls = calls.iter().enumerate().filter_map(|(i, c)| Some((i as u64, c.clone()?)));
-        Ok(calls.filter(|(_, call)| call.at >= at).collect())
+        Ok(calls.iter().filter(|call| call.at >= at).cloned().collect())
     }
 }
 

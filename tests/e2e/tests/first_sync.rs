@@ -155,8 +155,8 @@ async fn secrets_stay_secret() {
     let mut env =
         Setup::new(&[("Contact", 300)]).sync("Contact", "contact-to-person", "").open().await;
     env.run_well("Contact").await;
-    let calls = env.store().journal_since(Stamp(0)).unwrap();
-    assert!(calls.iter().any(|(_, call)| call.purpose == Purpose::Token));
+    let calls = env.store().calls_since(Stamp(0)).unwrap();
+    assert!(calls.iter().any(|call| call.purpose == Purpose::Token));
     assert_eq!(env.received(RequestClass::Token).len(), 1);
     let told =
         format!("{:?} {:?} {:?}", env.app().config, env.app().org, env.app().org.connections());

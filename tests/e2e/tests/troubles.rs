@@ -178,11 +178,16 @@ async fn the_orgs_daily_limit_pauses() {
     let after =
         env.sim.requests().iter().filter(|note| note.class != RequestClass::Versions).count();
     assert_eq!((before, again.calls), (after, 0));
-    // The limit is lifted; a new host, which has not heard of it, goes on at the cursor.
+    // The limit is lifted. A new host has not forgotten it, and spends no call to learn it again.
     env.sim.clear_faults();
-    env.open().await;
+    env.open_on_org_time().await;
+    assert_eq!(env.run("Contact").await.calls, 0);
+    // When it is time, one probe finds out, and the run goes on at the cursor.
+    env.later(resumes_at.unwrap().since(env.app().clock.now()).as_secs() + 1);
     let run = env.run_well("Contact").await;
     assert_eq!(run.counts.fetched, 1_000);
+    let probes = env.received(RequestClass::Limits);
+    assert_eq!(probes.iter().map(|note| note.status).collect::<Vec<_>>(), [401, 200]);
     env.assert_no_committed_page_again("Contact");
     whole(&env);
 }
@@ -204,7 +209,8 @@ async fn until_paused(quota: &str, daily: u64, wanted: &str) -> (TestEnv, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_allowance_holds() {
-    let (mut env, calls) = until_paused("allowance = 9", 10_000, "limit.allowance").await;
+    let (mut env, calls) =
+        until_paused("allowance = 9\nbackfill = \"100%\"", 10_000, "limit.allowance").await;
     assert_eq!(calls, 9);
     // Not even a restart makes it forget.
     env.open().await;
@@ -221,10 +227,11 @@ async fn the_allowance_holds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reserve_is_left_to_others() {
-    let (mut env, calls) = until_paused("reserve = 90", 100, "limit.reserve").await;
+    let (mut env, calls) =
+        until_paused("reserve = 90\nbackfill = \"100%\"", 100, "limit.reserve").await;
     assert_eq!(calls, 10);
     env.assert_ledger_agrees();
-    env.quota = "reserve = 0".to_owned();
+    env.quota = "backfill = \"100%\"".to_owned();
     env.write_config();
     env.open().await;
     env.run_well("Contact").await;

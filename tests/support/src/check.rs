@@ -188,24 +188,16 @@ impl TestEnv {
     /// The same after this many stops in the middle of a request, each of which may have entered calls that were
     /// never sent. It never has fewer.
     pub fn assert_ledger_within(&self, unsent: usize) {
-        let calls: Vec<Call> = self
-            .store()
-            .journal_since(Stamp(0))
-            .unwrap()
-            .into_iter()
-            .map(|(_, call)| call)
-            .collect();
+        let calls: Vec<Call> = self.store().calls_since(Stamp(0)).unwrap();
         let entered =
             |purpose: Purpose| calls.iter().filter(|call| call.purpose == purpose).count();
         let pairs = [
-            (
-                vec![Purpose::Query, Purpose::Count, Purpose::Probe, Purpose::Census],
-                RequestClass::Query,
-            ),
+            (vec![Purpose::Query, Purpose::Count, Purpose::Census], RequestClass::Query),
             (vec![Purpose::QueryMore], RequestClass::QueryMore),
             (vec![Purpose::Describe], RequestClass::Describe),
-            (vec![Purpose::Limits], RequestClass::Limits),
+            (vec![Purpose::Limits, Purpose::Probe], RequestClass::Limits),
             (vec![Purpose::Versions], RequestClass::Versions),
+            (vec![Purpose::Poll], RequestClass::Composite),
         ];
         let notes = self.sim.requests();
         let counted = notes.iter().filter(|note| note.counted).count();

@@ -11,6 +11,12 @@ pub(super) const ALL: &[Explained] = &[
         "it goes on by itself; raise `allowance` to spend more",
     ),
     of(
+        "limit.backfill",
+        "the share of first passes is spent",
+        "First passes over an object may spend a share of the allowance a day, so that they do not starve regular runs.",
+        "it goes on by itself; raise `backfill` under [quota] to be done sooner",
+    ),
+    of(
         "limit.concurrent",
         "too many requests at once",
         "Too many requests run in the org at this moment.",
@@ -27,6 +33,13 @@ pub(super) const ALL: &[Explained] = &[
         "too many long requests",
         "Too many requests that take more than 20 seconds run in the org.",
         "it goes on by itself; filter by an indexed field",
+    ),
+    of(
+        "limit.priority",
+        "what is left is kept back for other syncs",
+        "Few calls are left, and syncs of higher priority are expected to need them within the day. First passes come \
+         after all regular runs.",
+        "it goes on by itself; raise the sync's `priority`, or the allowance under [quota]",
     ),
     of(
         "limit.reserve",

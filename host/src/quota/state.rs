@@ -1,0 +1,372 @@
+//! What the gate knows, behind its lock: no waiting, no I/O.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::{
+    Ask, Bound, Caps, Decision, OrgDay, Outlook, SMALLEST_DAY, Spent, decide, when_fits,
+};
+use super::gate::Refused;
+use super::ledger::{DAY, UNDER_WAY};
+use super::needs::{Claim, Need, kept_back};
+use super::{Breaker, Crowd, LOOK_EVERY, Ledger, Others, Rules};
+use crate::model::{Call, Purpose, RunId, Stamp, SyncName, Usage};
+
+/// How far Salesforce's own count lags behind at most: `/limits` promises five minutes.
+const LAG: Duration = Duration::from_secs(5 * 60);
+
+/// What is remembered over restarts is handed over at most this often, unless it matters at once.
+const REMEMBER_EVERY: Duration = Duration::from_secs(10);
+
+/// Even when calls are known to free later, others may end sooner, so it is looked again after this.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// What a gate must know after a restart, beside the ledger.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub reading: Option<Usage>,
+    #[serde(default)]
+    pub breaker: Breaker,
+    #[serde(default)]
+    pub others: Others,
+}
+
+pub(super) struct State {
+    pub rules: Rules,
+    pub ledger: Ledger,
+    pub breaker: Breaker,
+    pub others: Others,
+    pub crowd: Crowd,
+    /// Places under way that go when their request ends, because the bound was lowered.
+    pub excess: usize,
+    /// Readings of the last minutes, the one that tells of the most use first.
+    marks: VecDeque<Mark>,
+    /// How many calls we had made at moments of the last minutes.
+    totals: VecDeque<(Stamp, u64)>,
+    pub last: Option<Usage>,
+    pub under_way: u64,
+    first_passes: HashSet<RunId>,
+    needs: Vec<Need>,
+    claims: Vec<Claim>,
+    /// The numbers of the needs' syncs in the ledger, and back.
+    numbers: Vec<usize>,
+    places: Vec<Option<usize>>,
+    remembered: Option<Stamp>,
+}
+
+/// A reading, and how many of our calls it can have seen.
+#[derive(Clone, Copy)]
+struct Mark {
+    usage: Usage,
+    seen: u64,
+}
+
+impl Mark {
+    fn score(&self) -> i128 {
+        i128::from(self.usage.used) - i128::from(self.seen)
+    }
+}
+
+impl State {
+    pub(super) fn new(rules: Rules, calls: &[Call], kept: Kept, now: Stamp) -> Self {
+        let mut ledger = Ledger::default();
+        let mut unseen = 0;
+        for call in calls {
+            // A clock that was set back: it was made before now.
+            let call = Call { at: call.at.min(now), ..call.clone() };
+            ledger.enter(&call);
+            let late = kept.reading.is_some_and(|reading| call.at > reading.at.minus(LAG));
+            unseen += u64::from(late && call.purpose.counted());
+        }
+        let seen = ledger.total() - unseen;
+        let marks = kept.reading.map(|usage| Mark { usage, seen });
+        Self {
+            rules,
+            ledger,
+            breaker: kept.breaker,
+            others: kept.others,
+            crowd: Crowd::new(rules.concurrent),
+            excess: 0,
+            marks: marks.into_iter().collect(),
+            totals: VecDeque::new(),
+            last: kept.reading,
+            under_way: 0,
+            first_passes: HashSet::new(),
+            needs: Vec::new(),
+            claims: Vec::new(),
+            numbers: Vec::new(),
+            places: Vec::new(),
+            remembered: None,
+        }
+    }
+
+    pub(super) fn kept(&self) -> Kept {
+        Kept { reading: self.last, breaker: self.breaker.clone(), others: self.others.clone() }
+    }
+
+    /// Whether what is remembered should be handed over now.
+    pub(super) fn should_remember(&mut self, now: Stamp, at_once: bool) -> bool {
+        // Neither too often nor, when the clock was set back, never.
+        let fresh = |at: Stamp| now.since(at) < REMEMBER_EVERY && at <= now;
+        if !at_once && self.remembered.is_some_and(fresh) {
+            return false;
+        }
+        self.remembered = Some(now);
+        true
+    }
+
+    pub(super) fn set_needs(&mut self, needs: Vec<Need>) {
+        self.claims = needs
+            .iter()
+            .map(|need| Claim {
+                priority: need.priority,
+                day: need.day,
+                floor: need.floor,
+                spent: 0,
+            })
+            .collect();
+        self.numbers = needs.iter().map(|need| self.ledger.number(&need.sync)).collect();
+        self.places = vec![None; self.numbers.iter().max().map_or(0, |most| most + 1)];
+        for (place, number) in self.numbers.iter().enumerate() {
+            self.places[*number] = Some(place);
+        }
+        self.needs = needs;
+    }
+
+    pub(super) fn needs(&self) -> &[Need] {
+        &self.needs
+    }
+
+    pub(super) fn set_first_pass(&mut self, run: RunId, first: bool) {
+        if first {
+            self.first_passes.insert(run)
+        } else {
+            self.first_passes.remove(&run)
+        };
+    }
+
+    pub(super) fn is_first_pass(&self, run: Option<RunId>) -> bool {
+        run.is_some_and(|run| self.first_passes.contains(&run))
+    }
+
+    /// Enters the call if it may be made. `behalf`: the syncs that share it, when several do.
+    pub(super) fn admit(&mut self, call: &Call, behalf: &[SyncName]) -> Result<(), Refused> {
+        let now = call.at;
+        if call.purpose.counted() && !self.breaker.is_open() {
+            let due = self.breaker.probe_due(now);
+            if call.purpose != Purpose::Probe || !due {
+                return Err(self.refused_for_the_day(due));
+            }
+            self.breaker = std::mem::take(&mut self.breaker).probing(now);
+            self.enter(call);
+            return Ok(());
+        }
+        let asker = self.asker(call, behalf);
+        let ours = self.spent(now, call.caller.run);
+        let org = self.org_day(now);
+        let own = if call.backfill {
+            ours.backfill
+        } else {
+            asker.and_then(|place| self.claims.get(place)).map_or(0, |claim| claim.spent)
+        };
+        let kept_back = kept_back(&self.claims, asker, call.backfill, own);
+        let ask = Ask { purpose: call.purpose, backfill: call.backfill, kept_back };
+        match decide(now, &self.rules, &org, &ours, &ask) {
+            Decision::Grant => {
+                self.enter(call);
+                Ok(())
+            }
+            Decision::Wait { bound, look } => {
+                let until = self.until(now, bound, &org, ours, asker, call.backfill);
+                let reason = self.words(bound, &org, &ours, kept_back);
+                Err(Refused { code: bound.code(), reason, until, look })
+            }
+        }
+    }
+
+    /// The place of the sync that asks; of several, of the most important one.
+    fn asker(&mut self, call: &Call, behalf: &[SyncName]) -> Option<usize> {
+        let shared = behalf.iter().chain(&call.caller.sync);
+        let places = shared.filter_map(|sync| {
+            let number = self.ledger.number(sync);
+            self.places.get(number).copied().flatten()
+        });
+        places.max_by_key(|place| self.claims.get(*place).map(|claim| claim.priority))
+    }
+
+    fn refused_for_the_day(&self, look: bool) -> Refused {
+        let (text, until) = match &self.breaker {
+            Breaker::Open => (String::new(), None),
+            Breaker::Closed { text, probe_at, .. } => (text.clone(), Some(*probe_at)),
+        };
+        let reason = format!("Salesforce refuses API calls for now: {text}");
+        Refused { code: "limit.daily", reason, until, look }
+    }
+
+    pub(super) fn enter(&mut self, call: &Call) {
+        self.ledger.enter(call);
+        self.under_way += u64::from(call.purpose.counted());
+    }
+
+    /// What we spent, with the claims brought up to date.
+    pub(super) fn spent(&mut self, now: Stamp, run: Option<RunId>) -> Spent {
+        self.ledger.expire(now);
+        for (claim, number) in self.claims.iter_mut().zip(&self.numbers) {
+            claim.spent = self.ledger.regular(*number);
+        }
+        Spent {
+            day: self.ledger.binding(),
+            backfill: self.ledger.backfill(),
+            run: run.map_or(0, |run| self.ledger.run(run)),
+            looked: self.ledger.looked(),
+        }
+    }
+
+    /// The org's day as far as it can be known.
+    pub(super) fn org_day(&mut self, now: Stamp) -> OrgDay {
+        self.trim(now);
+        if let (Some(front), Some(last)) = (self.marks.front(), self.last)
+            && now.since(last.at) < DAY
+        {
+            let unseen = self.ledger.total().saturating_sub(front.seen);
+            let used = front.usage.used.saturating_add(unseen);
+            return OrgDay { max: last.max, used, read: Some(last.at) };
+        }
+        // Never free: others are taken to spend what they were last seen to, or else half of the day.
+        let max = self.last.map(|last| last.max).or(self.rules.entitlement).unwrap_or(SMALLEST_DAY);
+        let others = self.others.since().map_or(max / 2, |_| self.others.day(now));
+        OrgDay { max, used: self.ledger.binding().saturating_add(others), read: None }
+    }
+
+    /// When asking again makes sense.
+    fn until(
+        &self,
+        now: Stamp,
+        bound: Bound,
+        org: &OrgDay,
+        ours: Spent,
+        asker: Option<usize>,
+        backfill: bool,
+    ) -> Option<Stamp> {
+        if bound == Bound::Run {
+            return None;
+        }
+        let caps = Caps::of(&self.rules, org.max);
+        let most = caps.allowance.unwrap_or(caps.org);
+        let worth = if backfill { caps.backfill / 20 } else { most / 100 };
+        let outlook = Outlook {
+            caps,
+            used: org.used,
+            ours,
+            claims: &self.claims,
+            asker,
+            backfill,
+            worth: worth.clamp(1, 200),
+        };
+        let place = |number: usize| self.places.get(number).copied().flatten();
+        let fits = when_fits(&outlook, self.ledger.releases(), &self.others.releases(now), place);
+        // What others do cannot be foreseen; our own part can.
+        let foreseen =
+            caps.bound(0, &ours, &Ask { purpose: Purpose::Query, backfill, kept_back: 0 });
+        if foreseen.is_some() {
+            return fits.or(Some(now.plus(LOOK_AT_LEAST)));
+        }
+        let soonest = org.read.into_iter().chain(ours.looked).max().unwrap_or(now);
+        let soonest = soonest.plus(LOOK_EVERY).max(now);
+        let latest = now.plus(LOOK_AT_LEAST);
+        Some(fits.unwrap_or(latest).min(latest).max(soonest))
+    }
+
+    /// Why there is no call, for a person.
+    fn words(&self, bound: Bound, org: &OrgDay, ours: &Spent, kept_back: u64) -> String {
+        let caps = Caps::of(&self.rules, org.max);
+        let (used, max, reserve) = (org.used, org.max, self.rules.reserve);
+        match bound {
+            Bound::Run => {
+                let cap = self.rules.per_run.unwrap_or(0);
+                format!("this run has spent the {cap} API calls that a run may spend")
+            }
+            Bound::Backfill => format!(
+                "first passes have spent {} API calls in the last 24 hours, their share is {}",
+                ours.backfill, caps.backfill
+            ),
+            Bound::Allowance => format!(
+                "kilofold has spent {} API calls in the last 24 hours, its allowance is {}",
+                ours.day,
+                caps.allowance.unwrap_or(0)
+            ),
+            Bound::Needs => {
+                let left = caps.allowance.map_or(u64::MAX, |cap| cap.saturating_sub(ours.day));
+                let left = left.min(caps.org.saturating_sub(used));
+                format!(
+                    "{left} API calls are left, and {kept_back} are kept back for what other syncs are expected to need"
+                )
+            }
+            Bound::Reserve if org.read.is_some() => format!(
+                "about {used} of the org's {max} API calls of 24 hours are spent, and {reserve} are reserved for other \
+                 applications"
+            ),
+            Bound::Reserve => format!(
+                "Salesforce has not told how many API calls are left; kilofold assumes {used} of {max} to be spent, \
+                 and {reserve} are reserved for other applications"
+            ),
+        }
+    }
+
+    /// Forgets readings so old that Salesforce's count has caught up since, but never the last one.
+    fn trim(&mut self, now: Stamp) {
+        while self.marks.len() > 1
+            && self.marks.front().is_some_and(|mark| now.since(mark.usage.at) > LAG)
+        {
+            self.marks.pop_front();
+        }
+    }
+
+    /// Takes in a reading; `own`: it came with the answer to a call that is under way.
+    ///
+    /// Salesforce's count lags, so a lower bound of the true use is the highest of `reading + our calls since it` over the
+    /// last minutes; only the readings that can still become the highest are kept.
+    pub(super) fn observe(&mut self, usage: Usage, own: bool) {
+        let now = usage.at;
+        // Other calls under way may or may not be in it; the one that brought it is.
+        let unsure = self.under_way.saturating_sub(u64::from(own));
+        let mark = Mark { usage, seen: self.ledger.total().saturating_sub(unsure) };
+        while self.marks.back().is_some_and(|back| back.score() <= mark.score()) {
+            self.marks.pop_back();
+        }
+        self.marks.push_back(mark);
+        self.last = Some(usage);
+        self.trim(now);
+        // Of our own calls it has seen at least those that are older than the lag, at most all.
+        self.ledger.expire(now);
+        let (ours, total) = (self.ledger.day(now), self.ledger.total());
+        if self.totals.back().is_none_or(|(at, _)| now.since(*at) >= REMEMBER_EVERY) {
+            self.totals.push_back((now, total));
+        }
+        while self.totals.get(1).is_some_and(|(at, _)| now.since(*at) > LAG) {
+            self.totals.pop_front();
+        }
+        let settled = match self.totals.front() {
+            Some((at, settled)) if now.since(*at) > LAG => *settled,
+            _ => 0,
+        };
+        let recent = total.saturating_sub(settled).min(ours);
+        self.others.seen(
+            now,
+            usage.used.saturating_sub(ours),
+            usage.used.saturating_sub(ours - recent),
+        );
+    }
+
+    /// When calls of ours or of others next stop counting; none while that is not known of all.
+    pub(super) fn frees(&self, now: Stamp) -> Option<Stamp> {
+        if !self.others.all_known() {
+            return None;
+        }
+        let ours = self.ledger.releases().next().map(|release| release.at.minus(UNDER_WAY));
+        let others = self.others.releases(now).first().map(|(at, _)| *at);
+        ours.into_iter().chain(others).min()
+    }
+}
