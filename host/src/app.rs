@@ -227,8 +227,12 @@ pub fn open_store(config: &Config) -> Result<Store, store::Error> {
 
 /// Opens the plugin host of a configuration; compiled code is kept beside the store.
 pub fn open_engine(config: &Config) -> Result<Engine, Error> {
-    let cache = beside(config, "compiled");
-    Engine::new(Some(&cache), plugin_limits(&config.plugins)).map_err(Error::Engine)
+    Engine::new(Some(&compiled(config)), plugin_limits(&config.plugins)).map_err(Error::Engine)
+}
+
+/// The folder of compiled plugins.
+pub fn compiled(config: &Config) -> std::path::PathBuf {
+    beside(config, "compiled")
 }
 
 /// The limits of plugins, as configured.

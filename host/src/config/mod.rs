@@ -24,3 +24,9 @@ pub use when::{Cron, CronError, When};
 
 #[cfg(test)]
 mod tests;
+
+/// A number of bytes as a person writes it: `65536`, `64 KiB`, `1.5 MB`. An error says what is wrong.
+pub fn size(text: &str) -> Result<u64, String> {
+    let read = values::size(&file::NumberOrText::Text(text.to_owned()), 0);
+    read.map_err(|fault| format!("'{text}' {}: {}", fault.what, fault.cure))
+}

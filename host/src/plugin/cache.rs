@@ -6,6 +6,7 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -14,6 +15,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use super::error::Error;
 
 const MAGIC: &[u8; 16] = b"kilofold code 1\n";
+/// What the folder may hold; beyond it the entries that were written first go. A plugin that is built again and again
+/// leaves one each time.
+const MOST: u64 = 1 << 30;
 
 /// A folder of compiled plugins.
 #[derive(Debug)]
@@ -52,19 +56,48 @@ impl Cache {
         let code = component.serialize().map_err(|error| wrong(error.to_string()))?;
         let write = || -> std::io::Result<()> {
             // Written aside and renamed, so that nobody reads half an entry.
-            let aside = self.path.join(format!("{digest}.{}.part", std::process::id()));
+            let aside = self.path.join(format!("{digest}.{}.part", own_name()));
             let mut file = private().create(true).truncate(true).write(true).open(&aside)?;
             file.write_all(MAGIC)?;
             file.write_all(&xxh3_128(&code).to_le_bytes())?;
             file.write_all(&code)?;
             fs::rename(&aside, self.entry(digest))
         };
-        write().map_err(|error| wrong(error.to_string()))
+        write().and_then(|()| prune(&self.path, MOST)).map_err(|error| wrong(error.to_string()))
     }
 
     fn entry(&self, digest: &str) -> PathBuf {
         self.path.join(format!("{digest}-{:016x}.bin", self.engine))
     }
+}
+
+/// Part of a file's name that nobody else uses, in this process or another.
+fn own_name() -> String {
+    static USED: AtomicU64 = AtomicU64::new(0);
+    format!("{}.{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Deletes the oldest entries of a folder until it holds at most so many bytes; the newest stays whatever its size.
+fn prune(path: &Path, most: u64) -> std::io::Result<()> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if entry.path().extension().is_some_and(|kind| kind == "bin") {
+            entries.push((about.modified()?, about.len(), entry.path()));
+        }
+    }
+    entries.sort();
+    let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
+    entries.pop();
+    for (_, bytes, path) in entries {
+        if total <= most {
+            break;
+        }
+        fs::remove_file(path)?;
+        total -= bytes;
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -106,7 +139,7 @@ fn check(path: &Path) -> Result<(), String> {
         return Err(format!("others may use it (mode {:o})", found.mode() & 0o777));
     }
     // A file that we make belongs to us: this is how the owner is known without asking the system for user ids.
-    let probe = path.join(format!(".owner.{}", std::process::id()));
+    let probe = path.join(format!(".owner.{}", own_name()));
     let ours = private().create(true).truncate(true).write(true).open(&probe);
     let ours = ours.and_then(|file| file.metadata()).map_err(|error| error.to_string())?.uid();
     fs::remove_file(&probe).map_err(|error| error.to_string())?;
@@ -116,4 +149,34 @@ fn check(path: &Path) -> Result<(), String> {
 #[cfg(not(unix))]
 fn check(_path: &Path) -> Result<(), String> {
     Err(String::from("on this system it cannot be told who may write it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_entries_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: usize, age: u64| {
+            let path = folder.path().join(name);
+            fs::write(&path, vec![0; bytes]).unwrap();
+            let at = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+            fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+        };
+        write("a.bin", 50, 30);
+        write("b.bin", 50, 20);
+        write("c.bin", 200, 10);
+        write("owner.txt", 500, 90);
+        let left = || {
+            let names = fs::read_dir(folder.path()).unwrap();
+            let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        prune(folder.path(), 250).unwrap();
+        assert_eq!(left(), ["b.bin", "c.bin", "owner.txt"]);
+        prune(folder.path(), 100).unwrap();
+        assert_eq!(left(), ["c.bin", "owner.txt"], "the newest stays");
+    }
 }

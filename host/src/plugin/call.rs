@@ -76,6 +76,8 @@ pub struct Spent {
     pub guest: Duration,
     /// Checking and reading answers.
     pub decode: Duration,
+    /// What the plugin did for its answer, in units of WebAssembly's instructions; 0 on an engine that does not count.
+    pub fuel: u64,
 }
 
 /// The two forms of the contract.
@@ -258,7 +260,13 @@ impl Inner {
             .configured(store, batching.call.settings, &batching.subject)
             .map_err(|error| Stop::Failed(Box::new(error)))?;
         batching.spent.start += begun.elapsed();
-        self.map_on(&instance, store, batching, slice)
+        if !self.engine.metered {
+            return self.map_on(&instance, store, batching, slice);
+        }
+        let before = store.get_fuel().unwrap_or_default();
+        let mapped = self.map_on(&instance, store, batching, slice);
+        batching.spent.fuel += before.saturating_sub(store.get_fuel().unwrap_or_default());
+        mapped
     }
 
     /// Maps a slice of a batch on this instance.
@@ -537,6 +545,10 @@ pub(super) fn new_store(engine: &Shared, state: State) -> Store<State> {
     store.set_hostcall_fuel(usize::try_from(engine.limits.result_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(1_000);
     store.epoch_deadline_trap();
+    if engine.metered {
+        // As much as there can be: deadlines stop a plugin, fuel only tells what it did. It fails on engines without fuel.
+        store.set_fuel(u64::MAX).unwrap_or_default();
+    }
     store
 }
 

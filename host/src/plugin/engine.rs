@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) engine: wasmtime::Engine,
     pub(super) linker: Linker<State>,
     pub(super) limits: Limits,
+    /// Whether instructions are counted.
+    pub(super) metered: bool,
     pub(super) slots: Slots,
     compiler: Compiler,
     loaded: Mutex<HashMap<String, Weak<Inner>>>,
@@ -49,10 +51,25 @@ impl Engine {
     /// Starts the engine. Compiled plugins are kept in `cache`, a folder that is made if it is not there, and refused if
     /// others can use it.
     pub fn new(cache: Option<&Path>, limits: Limits) -> Result<Self, Error> {
+        Self::start(cache, limits, false)
+    }
+
+    /// An engine that counts what plugins do, the same for the same batch on every machine (see [`super::Spent`]). It is
+    /// slower for it, so nothing but tests of plugins runs on it.
+    pub fn metered(cache: Option<&Path>, limits: Limits) -> Result<Self, Error> {
+        Self::start(cache, limits, true)
+    }
+
+    fn start(cache: Option<&Path>, limits: Limits, metered: bool) -> Result<Self, Error> {
         let failed = |error: wasmtime::Error| Error::Engine { reason: format!("{error:#}") };
+        let config = |pooled| {
+            let mut config = config(&limits, pooled);
+            config.consume_fuel(metered);
+            config
+        };
         // The pool reserves much address space, which some systems do not give; without it all is the same but slower.
-        let engine = wasmtime::Engine::new(&config(&limits, true))
-            .or_else(|_| wasmtime::Engine::new(&config(&limits, false)))
+        let engine = wasmtime::Engine::new(&config(true))
+            .or_else(|_| wasmtime::Engine::new(&config(false)))
             .map_err(failed)?;
         let mut linker = Linker::new(&engine);
         v1::link(&mut linker).map_err(failed)?;
@@ -66,6 +83,7 @@ impl Engine {
             engine,
             linker,
             limits,
+            metered,
         })))
     }
 

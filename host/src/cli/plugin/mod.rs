@@ -2,8 +2,9 @@
 
 mod check;
 mod new;
+mod test;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -17,6 +18,7 @@ use crate::plugin::{Limits, Source, stock};
 pub enum Command {
     Check(check::Args),
     New(new::Args),
+    Test(test::Args),
 }
 
 /// Does it.
@@ -24,6 +26,7 @@ pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> 
     match command {
         Command::Check(args) => check::run(args, globals).await,
         Command::New(args) => new::run(args, globals).await,
+        Command::Test(args) => test::run(args, globals).await,
     }
 }
 
@@ -33,6 +36,26 @@ fn limits(globals: &Globals) -> Result<Limits, Failure> {
         return Ok(Limits::default());
     }
     Ok(app::plugin_limits(&globals.load()?.plugins))
+}
+
+/// Where an author's compiled plugins are kept: beside the store of the configuration, or in the user's cache folder.
+/// Without either they are compiled each time.
+struct Cached(Option<PathBuf>);
+
+impl Cached {
+    fn open(globals: &Globals) -> Result<Self, Failure> {
+        if globals.config.exists() {
+            return Ok(Self(Some(app::compiled(&globals.load()?))));
+        }
+        let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty());
+        let cache = folder("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| folder("HOME").map(|home| PathBuf::from(home).join(".cache")));
+        Ok(Self(cache.map(|cache| cache.join("kilofold/compiled"))))
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        self.0.as_deref()
+    }
 }
 
 /// A plugin as the command line names it: a file, or else a stock plugin.

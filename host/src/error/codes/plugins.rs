@@ -5,6 +5,30 @@ use super::{Explained, of};
 /// In alphabetical order.
 pub(super) const ALL: &[Explained] = &[
     of(
+        "plugin.build",
+        "the plugin could not be built",
+        "kilofold builds a project with the project's own tools, and they did not make a component.",
+        "mend what the tools say; build by hand and name the component with --plugin FILE",
+    ),
+    of(
+        "plugin.case",
+        "a test case cannot be used",
+        "A case is records as Salesforce sends them, alone or with settings and the like, and what is expected of them.",
+        "mend the file at the place that is named",
+    ),
+    of(
+        "plugin.no-cases",
+        "there are no test cases",
+        "Cases are files NAME.input.json, and none was found, or none has a name that was asked for.",
+        "write records as Salesforce sends them into cases/NAME.input.json, and run `kilofold plugin test --update`",
+    ),
+    of(
+        "plugin.nondeterministic",
+        "the plugin maps the same records in two ways",
+        "The same records with the same settings came out otherwise the second time. A remap would then change outputs for nothing.",
+        "look for maps without an order, and for whatever else differs from call to call",
+    ),
+    of(
         "plugin.object",
         "the plugin does not map the object",
         "The plugin names the objects that it maps, and the sync's is not among them.",
