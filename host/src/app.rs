@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{self, Config, PluginRef, SyncConfig};
 use crate::events::{Bus, Event};
-use crate::model::{Call, Ending, Pause, Run, RunId, Stamp, SyncName, Trigger};
+use crate::model::{Call, Caller, Ending, Pause, Run, RunId, Stamp, SyncName, Trigger};
 use crate::plugin::{self, Engine, Lookup, Source};
 use crate::quota::{self, Gate, Journal};
 use crate::salesforce::{self, Org, OrgSettings, SealKey, Vault};
@@ -116,7 +116,7 @@ impl App {
             tracing::warn!(runs = ?interrupted, "The last host died; these runs go on at their cursors");
         }
         let bus = Bus::with_clock(clock.clone());
-        let org = open_org(&config, &store, clock.clone())?;
+        let org = open_org_telling(&config, &store, clock.clone(), Some(bus.clone()))?;
         let told = bus.clone();
         org.on_change(move |status| {
             told.emit(Event::ConnectionChanged {
@@ -282,7 +282,16 @@ pub fn load_plugin(
 
 /// The org of a configuration, with its ledger and tokens in the store. Asks nothing of Salesforce.
 pub fn open_org(config: &Config, store: &Store, clock: Clock) -> Result<Org, Error> {
-    let held = Arc::new(Held(store.clone()));
+    open_org_telling(config, store, clock, None)
+}
+
+fn open_org_telling(
+    config: &Config,
+    store: &Store,
+    clock: Clock,
+    bus: Option<Bus>,
+) -> Result<Org, Error> {
+    let held = Arc::new(Held(store.clone(), bus));
     let share = |share| match share {
         config::Allowance::Calls(calls) => quota::Share::Calls(calls),
         config::Allowance::Percent(percent) => quota::Share::Percent(percent),
@@ -385,17 +394,22 @@ impl Runner for App {
     }
 }
 
-/// The store as the ledger and the vault see it.
-struct Held(Store);
+/// The store as the ledger and the vault see it, and where is told of each call.
+struct Held(Store, Option<Bus>);
 
 impl Journal for Held {
     fn begin(&self, call: &Call) -> Result<quota::Room, String> {
         let room = self.0.enter_call(call).map_err(|error| error.to_string())?;
-        Ok(match room {
+        let room = match room {
             store::Room::Plenty => quota::Room::Plenty,
             store::Room::Little => quota::Room::Little,
             store::Room::None => quota::Room::None,
-        })
+        };
+        if let (Some(bus), true) = (&self.1, room != quota::Room::None) {
+            let Caller { connection, sync, .. } = call.caller.clone();
+            bus.emit(Event::CallSpent { connection, sync, purpose: call.purpose });
+        }
+        Ok(room)
     }
 
     fn void(&self, call: &Call) {

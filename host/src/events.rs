@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::model::{
     ConnectionName, Counts, Ending, Purpose, RecordId, RunId, Stamp, SyncName, Timing, Trigger,
 };
@@ -271,6 +272,7 @@ pub struct Bus {
     sender: broadcast::Sender<Arc<Told>>,
     told: Arc<AtomicU64>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 impl Default for Bus {
@@ -288,15 +290,21 @@ impl Bus {
     /// The same, with a clock of one's own.
     pub fn with_clock(clock: Clock) -> Self {
         let (sender, _) = broadcast::channel(BEHIND);
-        Self { sender, told: Arc::new(AtomicU64::new(0)), clock }
+        Self { sender, told: Arc::new(AtomicU64::new(0)), clock, metrics: Metrics::default() }
     }
 
-    /// Tells an event: to the log, and to everybody who listens.
+    /// Tells an event: to the log, to the metrics, and to everybody who listens.
     pub fn emit(&self, event: Event) {
         log(&event);
+        self.metrics.hear(&event);
         let seq = self.told.fetch_add(1, Ordering::Relaxed) + 1;
         // An error means that nobody listens, which is no error.
         drop(self.sender.send(Arc::new(Told { seq, at: self.clock.now(), event })));
+    }
+
+    /// What the events add up to.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Hears what is told from now on. Who falls 4096 events behind loses the oldest and is told how many.

@@ -32,6 +32,9 @@ pub mod sync;
 /// 6. Tells once what happened.
 pub mod events;
 
+/// Counts it, for Prometheus.
+pub mod metrics;
+
 /// Shows it: the API and the page.
 pub mod web;
 

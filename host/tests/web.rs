@@ -729,6 +729,28 @@ async fn the_feed_is_read_by_names_and_acknowledged() {
     env.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_what_is_and_what_happened() {
+    let env = Env::new(Some("s3cret")).await;
+    let own = env.address;
+    imported(&env.store);
+    env.bus.emit(Event::StoreTidied { changes: 5, history: 0, took_ms: 1 });
+    assert_eq!(env.raw(&format!("GET /metrics HTTP/1.1\nHost: {own}")).await.0, 401);
+    let bearer = "Authorization: Bearer s3cret";
+    let (status, answer) = env.raw(&format!("GET /metrics HTTP/1.1\nHost: {own}\n{bearer}")).await;
+    assert_eq!(status, 200);
+    assert!(header(&answer, "content-type").starts_with("application/openmetrics-text"));
+    for line in [
+        "kilofold_stored_records{sync=\"Contact\"} 3",
+        "kilofold_failed_records{sync=\"Contact\"} 1",
+        "kilofold_feed_changes_removed_total 5",
+        "kilofold_feed_end 1",
+    ] {
+        assert!(answer.lines().any(|one| one == line), "no {line} in {answer}");
+    }
+    env.close().await;
+}
+
 /// A second change of the output that [`imported`] made.
 fn again(store: &Store) {
     let sync = SyncName::new("Contact").unwrap();

@@ -10,6 +10,7 @@ mod failure;
 mod failures;
 mod feed;
 mod follow;
+mod grafana;
 mod import;
 pub mod imports;
 mod init;
@@ -108,6 +109,8 @@ enum Command {
     Limits,
     Retry(retry::Args),
     Remap(remap::Args),
+    /// Prints a Grafana dashboard of the metrics at /metrics
+    Grafana,
     /// Makes the hash of a password that lets people onto the page
     Password,
     /// Checks plugins, for their authors
@@ -148,6 +151,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Feed(args) => feed::run(args, globals).await,
             Command::Consumers(args) => consumers::run(args, globals).await,
             Command::Limits => limits::run(globals).await,
+            Command::Grafana => grafana::run(globals),
             Command::Password => password::run(globals),
             Command::Retry(args) => retry::run(args, globals).await,
             Command::Remap(args) => remap::run(args, globals).await,

@@ -128,6 +128,20 @@ impl Store {
         self.0.active.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes of the store's files; what cannot be read counts nothing.
+    pub fn size(&self) -> u64 {
+        fn below(folder: &std::path::Path) -> u64 {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let size = |entry: std::fs::DirEntry| match entry.metadata() {
+                Ok(about) if about.is_dir() => below(&entry.path()),
+                Ok(about) => about.len(),
+                Err(_) => 0,
+            };
+            entries.map(size).sum()
+        }
+        below(&self.0.folder)
+    }
+
     /// The number of a sync, when the store has heard of it.
     fn sync_number(&self, sync: &SyncName) -> Option<u16> {
         self.names().number(Class::Sync, sync.as_str())

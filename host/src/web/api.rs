@@ -39,6 +39,7 @@ fn table() -> Routes {
     let routes = Routes::default()
         .get("/healthz", "Whether the process answers.", healthz)
         .get("/readyz", "Whether the store answers and the host is not stopping.", readyz)
+        .get("/metrics", "What happened and what is, as numbers for Prometheus.", metrics)
         .get("/api/v1/runs", "Runs, newest first.", runs)
         .get("/api/v1/runs/{run}", "One run.", run)
         .get("/api/v1/runs/{run}/pages", "The committed pages of a run, in order.", pages)
@@ -112,6 +113,30 @@ impl From<reader::Error> for Problem {
         problem.see = gone.then(|| "/api/v1/snapshot".into());
         problem
     }
+}
+
+/// OpenMetrics text.
+struct Numbers(String);
+
+const NUMBERS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Reply for Numbers {
+    fn media(_: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+        vec![(NUMBERS, json_schema!({ "type": "string" }))]
+    }
+
+    fn reply(self) -> Response {
+        ([(axum::http::header::CONTENT_TYPE, NUMBERS)], self.0).into_response()
+    }
+}
+
+async fn metrics(shared: Shared, _: Ask) -> Answer<Numbers> {
+    let (now, usage) = (shared.clock.now(), shared.org.gate().usage());
+    let facts = read(&shared, move |reader| reader.facts(now, usage)).await?;
+    let text = shared.bus.metrics().write(&facts);
+    text.map(Numbers).map_err(|error| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "web.internal", error.to_string())
+    })
 }
 
 /// Parameters of lists that go on from a place.

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::view;
 use crate::app;
 use crate::config::{Allowance, Config, PluginRef};
+use crate::metrics;
 use crate::model::{
-    ConnectionName, ConsumerName, Maker, Purpose, RecordId, Run, RunId, Stamp, SyncName, Usage,
+    ConnectionName, ConsumerName, Maker, Purpose, RecordId, Run, RunId, Stamp, Standing, SyncName,
+    Usage,
 };
 use crate::plugin;
 use crate::schedule::{State, SyncStatus};
@@ -219,6 +221,38 @@ impl Reader {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// What the metrics tell besides what happened.
+    pub fn facts(&self, now: Stamp, usage: Option<Usage>) -> Result<metrics::Facts, Error> {
+        let mut syncs = Vec::with_capacity(self.config.syncs.len());
+        for sync in &self.config.syncs {
+            let counts = self.store.counts(&sync.name)?;
+            let filter = store::RunFilter {
+                sync: Some(sync.name.clone()),
+                standings: vec![Standing::Succeeded, Standing::SomeFailed],
+                limit: 1,
+                ..store::RunFilter::default()
+            };
+            syncs.push(metrics::SyncFacts {
+                name: sync.name.clone(),
+                records: counts.records,
+                outputs: counts.outputs,
+                failed: counts.failed,
+                covered: self.store.cursor(&sync.name)?.covered,
+                succeeded: self.store.runs(&filter)?.first().and_then(|run| run.ended),
+                paused: self.store.pause(&sync.name)?.is_some(),
+            });
+        }
+        let consumers = self.consumers(now)?;
+        Ok(metrics::Facts {
+            now,
+            syncs,
+            usage,
+            feed: (consumers.start, consumers.end),
+            lags: consumers.consumers.into_iter().map(|one| (one.name, one.lag)).collect(),
+            store_bytes: self.store.size(),
+        })
     }
 
     /// The named readers of the feed.
