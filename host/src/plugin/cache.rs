@@ -4,15 +4,14 @@
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::error::Error;
+use super::private;
 
 const MAGIC: &[u8; 16] = b"kilofold code 1\n";
 /// What the folder may hold; beyond it the entries that were written first go. A plugin that is built again and again
@@ -31,8 +30,7 @@ impl Cache {
     /// Opens the folder, and makes it if it is not there.
     pub(super) fn open(path: &Path, engine: &Engine) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Cache { path: path.to_owned(), reason };
-        prepare(path).map_err(|error| wrong(error.to_string()))?;
-        check(path).map_err(wrong)?;
+        private::open_folder(path).map_err(wrong)?;
         let mut hasher = Xxh3::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self { path: path.to_owned(), engine: hasher.finish() })
@@ -40,13 +38,13 @@ impl Cache {
 
     /// The compiled form of the component with this digest; none when it is not there, damaged or of another engine.
     pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        let bytes = fs::read(self.entry(digest)).ok()?;
+        let bytes = fs::read(self.path.join(self.entry_name(digest))).ok()?;
         let (head, code) = bytes.split_at_checked(32)?;
         if head[..16] != *MAGIC || head[16..] != xxh3_128(code).to_le_bytes() {
             return None;
         }
         // SAFETY: the code was made by this engine's compiler (`store` is the only writer, the name carries the
-        // engine's compatibility hash, and the checksum holds), in a folder that nobody else can write (`check`).
+        // engine's compatibility hash, and the checksum holds), in a folder that nobody else can write (`private::open_folder`).
         unsafe { Component::deserialize(engine, code) }.ok()
     }
 
@@ -54,27 +52,14 @@ impl Cache {
     pub(super) fn store(&self, digest: &str, component: &Component) -> Result<(), Error> {
         let wrong = |reason: String| Error::Cache { path: self.path.clone(), reason };
         let code = component.serialize().map_err(|error| wrong(error.to_string()))?;
-        let write = || -> std::io::Result<()> {
-            // Written aside and renamed, so that nobody reads half an entry.
-            let aside = self.path.join(format!("{digest}.{}.part", own_name()));
-            let mut file = private().create(true).truncate(true).write(true).open(&aside)?;
-            file.write_all(MAGIC)?;
-            file.write_all(&xxh3_128(&code).to_le_bytes())?;
-            file.write_all(&code)?;
-            fs::rename(&aside, self.entry(digest))
-        };
+        let parts = [MAGIC.as_slice(), &xxh3_128(&code).to_le_bytes(), &code];
+        let write = || private::write(&self.path, &self.entry_name(digest), &parts);
         write().and_then(|()| prune(&self.path, MOST)).map_err(|error| wrong(error.to_string()))
     }
 
-    fn entry(&self, digest: &str) -> PathBuf {
-        self.path.join(format!("{digest}-{:016x}.bin", self.engine))
+    fn entry_name(&self, digest: &str) -> String {
+        format!("{digest}-{:016x}.bin", self.engine)
     }
-}
-
-/// Part of a file's name that nobody else uses, in this process or another.
-fn own_name() -> String {
-    static USED: AtomicU64 = AtomicU64::new(0);
-    format!("{}.{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Deletes the oldest entries of a folder until it holds at most so many bytes; the newest stays whatever its size.
@@ -98,57 +83,6 @@ fn prune(path: &Path, most: u64) -> std::io::Result<()> {
         total -= bytes;
     }
     Ok(())
-}
-
-#[cfg(unix)]
-fn private() -> fs::OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = fs::OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(not(unix))]
-fn private() -> fs::OpenOptions {
-    fs::OpenOptions::new()
-}
-
-#[cfg(unix)]
-fn prepare(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    if path.exists() {
-        return Ok(());
-    }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn prepare(path: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-/// Whether the folder is ours and nobody else's.
-#[cfg(unix)]
-fn check(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-    let found = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
-    if !found.is_dir() {
-        return Err(String::from("it is not a folder"));
-    }
-    if found.mode() & 0o077 != 0 {
-        return Err(format!("others may use it (mode {:o})", found.mode() & 0o777));
-    }
-    // A file that we make belongs to us: this is how the owner is known without asking the system for user ids.
-    let probe = path.join(format!(".owner.{}", own_name()));
-    let ours = private().create(true).truncate(true).write(true).open(&probe);
-    let ours = ours.and_then(|file| file.metadata()).map_err(|error| error.to_string())?.uid();
-    fs::remove_file(&probe).map_err(|error| error.to_string())?;
-    if ours == found.uid() { Ok(()) } else { Err(String::from("it belongs to another user")) }
-}
-
-#[cfg(not(unix))]
-fn check(_path: &Path) -> Result<(), String> {
-    Err(String::from("on this system it cannot be told who may write it"))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod fault;
 mod inert;
 mod limits;
 mod poison;
+mod private;
 pub mod scaffold;
 mod settings;
 mod state;

@@ -9,6 +9,7 @@ mod remap;
 mod retry;
 mod run;
 mod select;
+mod stored;
 pub mod window;
 
 pub use error::Error;

@@ -6,9 +6,10 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Ending, PageNote, RecordId, Run, RunId, Selection, Stamp, Trigger};
-use crate::store::{self, Pick, RawBatch, RawBatches, Remap, RunFilter, Store};
+use crate::store::{self, Pick, RawBatch, RawBatches, Remap};
 
 use super::job::blocking;
+use super::stored::{StoredSelection, last_reading, stored_selection};
 use super::{BATCH, Error, Job};
 
 /// Records without a stored text that are named in the run's notes; the others are only counted.
@@ -86,8 +87,15 @@ impl Pass {
             }
             _ => Remap { run, maker, since, after: None, seen: 0, without: 0 },
         };
-        let fetched = last_reading(store, &job)?;
-        let selection = job.stored_selection(fetched.as_ref(), &mut notes)?;
+        let fetched = last_reading(store, sync)?;
+        let reads = &job.plugin.description().reads;
+        let StoredSelection { selection, fields, missing } =
+            stored_selection(sync, reads, fetched.as_ref())?;
+        notes.extend(
+            missing.iter().map(|name| {
+                format!("{name} was not fetched by the last run: the plugin gets null")
+            }),
+        );
         if let Some(since) = since {
             notes.push(format!("only records that changed at {since} or later"));
         }
@@ -97,14 +105,13 @@ impl Pass {
         store.set_remap(sync, Some(place.clone()))?;
         store.update_run(run, |run| {
             run.expected = since.is_none().then(|| all.saturating_sub(place.seen));
-            run.fields = selection.1;
+            run.fields = fields;
             run.stamp_field = fetched.and_then(|run| run.stamp_field);
             run.notes.extend(notes);
         })?;
         let pick = since.map_or(Pick::All, Pick::Since);
         let batches = store.raw_batches(sync, pick, place.after, BATCH);
-        let (selection, named) = (selection.0, Vec::new());
-        Ok(Self { run, selection, place, batches, number: 0, named, job })
+        Ok(Self { run, selection, place, batches, number: 0, named: Vec::new(), job })
     }
 
     /// Maps and commits the next batch; none when there was none.
@@ -165,51 +172,5 @@ impl Pass {
             Some(_) => store.set_remap(sync, None)?,
         }
         Ok(())
-    }
-}
-
-/// The newest run that asked Salesforce: its fields are those that the stored texts have.
-fn last_reading(store: &Store, job: &Job) -> Result<Option<Run>, store::Error> {
-    let reads = |run: &Run| run.trigger.reads() && !run.fields.is_empty();
-    let mut filter = RunFilter { sync: Some(job.sync.name.clone()), ..RunFilter::default() };
-    loop {
-        let runs = store.runs(&filter)?;
-        let Some(oldest) = runs.last().map(|run| run.id) else { return Ok(None) };
-        if let Some(found) = runs.into_iter().find(reads) {
-            return Ok(Some(found));
-        }
-        filter.before = Some(oldest);
-    }
-}
-
-impl Job {
-    /// What to find in stored texts for the plugin, and the names of these fields. Fails when the plugin cannot do
-    /// without a field that was never fetched.
-    fn stored_selection(
-        &self,
-        fetched: Option<&Run>,
-        notes: &mut Vec<String>,
-    ) -> Result<(Selection, Vec<String>), Error> {
-        let held = fetched.map_or(&[][..], |run| &run.fields);
-        let has = |name: &str| {
-            name.eq_ignore_ascii_case("Id") || held.iter().any(|own| own.eq_ignore_ascii_case(name))
-        };
-        let reads = &self.plugin.description().reads;
-        for read in reads.iter().filter(|read| !has(&read.name)) {
-            if read.required && fetched.is_some() {
-                let (sync, field) = (self.sync.name.clone(), read.name.clone());
-                return Err(Error::NeverFetched { sync, field });
-            }
-            notes.push(format!(
-                "{} was not fetched by the last run: the plugin gets null",
-                read.name
-            ));
-        }
-        let fields = match reads.as_slice() {
-            [] => held.to_vec(),
-            reads => reads.iter().map(|read| read.name.clone()).collect(),
-        };
-        let stamp = fetched.and_then(|run| run.stamp_field.as_deref());
-        Ok((Selection::new(&fields, stamp), fields))
     }
 }
