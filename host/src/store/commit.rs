@@ -17,7 +17,6 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::Store;
 use super::block::Blocks;
 use super::disk::Writes;
 use super::entry::State;
@@ -31,6 +30,7 @@ use super::names::Class;
 use super::plan::{Change, Planner};
 use super::records::Failed;
 use super::runs::{read_state, write_run};
+use super::{Store, arrivals};
 use crate::model::{
     Batch, Counts, Cursor, Maker, Outcome, PageNote, RecordId, Rejection, Run, RunId, SyncName,
 };
@@ -141,6 +141,14 @@ impl Store {
         let at = page.at;
         let feed_end =
             feed.write(writer.meta.feed_end, (at, sync, run.id), &mut writer.packer, &mut writes)?;
+        let arrived = arrivals::write(
+            writer.arrivals,
+            (at, sync, run.id),
+            batch,
+            &changes,
+            &mut writer.packer,
+            &mut writes,
+        )?;
         let failures = failures(batch, &changes, &mut run);
         if !failures.is_empty() {
             let packed = writer.packer.pack(&to_json("failures", &failures)?)?;
@@ -172,6 +180,7 @@ impl Store {
 
         disk.apply(writes)?;
         writer.meta = meta;
+        writer.arrivals = arrived;
         self.set_names(names);
         disk.flush()?;
         self.folded(folding);

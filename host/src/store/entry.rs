@@ -1,5 +1,6 @@
 //! What is stored of one record, small: the texts lie in blocks.
 
+use super::arrivals::Became;
 use super::block::Place;
 use super::codec::{self, Put, Take};
 use super::error::Error;
@@ -29,6 +30,15 @@ pub(super) struct Held {
     pub(super) digest: u64,
 }
 
+/// A run that changed a record, and what the record became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touch {
+    /// The run.
+    pub run: RunId,
+    /// What the record became.
+    pub became: Became,
+}
+
 /// What is stored of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -42,7 +52,12 @@ pub(super) struct Entry {
     /// Where the record as Salesforce sent it lies, when it was kept.
     pub(super) raw: Option<Place>,
     pub(super) outputs: Vec<Held>,
+    /// The runs that changed it before `run`, the newest first.
+    pub(super) history: Vec<Touch>,
 }
+
+/// How many runs before the last one a record remembers.
+const REMEMBERED: usize = 15;
 
 const SKIPPED: u8 = 1;
 const FAILED: u8 = 2;
@@ -50,6 +65,7 @@ const STATE: u8 = 3;
 const DELETED: u8 = 4;
 const RAW: u8 = 8;
 const FIELD: u8 = 16;
+const HISTORY: u8 = 32;
 
 impl Entry {
     /// Its payload.
@@ -63,6 +79,7 @@ impl Entry {
         };
         flags |= if self.deleted { DELETED } else { 0 };
         flags |= if self.raw.is_some() { RAW } else { 0 };
+        flags |= if self.history.is_empty() { 0 } else { HISTORY };
         to.push(flags);
         to.signed(self.stamp.0);
         to.extend_from_slice(&self.digest.to_le_bytes());
@@ -92,6 +109,13 @@ impl Entry {
             to.number(output.place.block);
             to.number(u64::from(output.place.index));
             to.extend_from_slice(&output.digest.to_le_bytes());
+        }
+        if !self.history.is_empty() {
+            to.number(self.history.len() as u64);
+            for touch in &self.history {
+                to.number(touch.run.0);
+                to.push(touch.became.code());
+            }
         }
         to
     }
@@ -139,8 +163,31 @@ impl Entry {
                 digest: take.fixed()?,
             });
         }
+        let mut history = Vec::new();
+        if flags & HISTORY != 0 {
+            for _ in 0..take.number()? {
+                let run = RunId(take.number()?);
+                let &[code] = take.exactly(1)? else { return None };
+                history.push(Touch { run, became: Became::from_code(code)? });
+            }
+        }
         let deleted = flags & DELETED != 0;
-        take.0.is_empty().then_some(Self { state, deleted, stamp, digest, run, raw, outputs })
+        let entry = Self { state, deleted, stamp, digest, run, raw, outputs, history };
+        take.0.is_empty().then_some(entry)
+    }
+
+    /// The runs that changed the record, the newest first, `run` among them.
+    pub(super) fn touches(&self) -> Vec<Touch> {
+        let last = Touch { run: self.run, became: Became::of(&self.state, self.deleted) };
+        std::iter::once(last).chain(self.history.iter().copied()).collect()
+    }
+
+    /// What its successor remembers when `run` changes it: a run that comes back to a record counts once.
+    pub(super) fn remembered(&self, run: RunId) -> Vec<Touch> {
+        let mut touches = self.touches();
+        touches.retain(|touch| touch.run != run);
+        touches.truncate(REMEMBERED);
+        touches
     }
 
     /// The output of this kind and key (none: the record's id).

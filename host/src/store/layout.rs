@@ -42,6 +42,8 @@ pub(super) enum Space {
     Page = b'p',
     /// (run, first n) -> failures of one batch.
     Failure = b'f',
+    /// batch that brought something -> what it brought, of the last ones.
+    Arrival = b'a',
     /// name -> sealed bytes.
     Secret = b'k',
     /// entry -> call: the ledger as it was kept before [`Space::Ledger`]; moved over when a store is opened.
@@ -134,6 +136,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'o') => "open runs",
         Some(b'p') => "pages",
         Some(b'f') => "failures",
+        Some(b'a') => "arrivals",
         Some(b'k') => "secrets",
         Some(b'j' | b'a') => "ledger",
         Some(b'c') => "describe cache",

@@ -3,10 +3,10 @@
 use super::codec::{self, Put, Take};
 use super::error::Error;
 use super::layout::Space;
-use crate::model::Cursor;
+use crate::model::{Cursor, Stamp};
 
-/// The format of the layout as a whole.
-pub(super) const FORMAT: u64 = 1;
+/// The format of the layout as a whole: 2 added what a record and a sync remember of the past, which 1 could not read.
+pub(super) const FORMAT: u64 = 2;
 
 /// Where the sequences end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,9 @@ pub struct Stored {
     pub skipped: u64,
     /// Records that are deleted in the org.
     pub deleted: u64,
+    /// The newest stamp of all records, by the org's clock; none before the first, and for stores of older versions until
+    /// a record changes.
+    pub newest: Option<Stamp>,
 }
 
 /// How far a sync has come.
@@ -99,12 +102,15 @@ impl SyncState {
     }
 
     pub(super) fn write(&self) -> Result<Vec<u8>, Error> {
-        let Stored { records, outputs, failed, skipped, deleted } = self.stored;
+        let Stored { records, outputs, failed, skipped, deleted, newest } = self.stored;
         let mut to = Vec::with_capacity(256);
         for number in [self.number, records, outputs, failed, skipped, deleted, self.foreign] {
             to.number(number);
         }
         to.bytes(&to_json("a cursor", &self.cursor)?);
+        if let Some(newest) = newest {
+            to.signed(newest.0);
+        }
         Ok(to)
     }
 
@@ -118,9 +124,11 @@ impl SyncState {
         let number = next()?;
         let (records, outputs, failed, skipped, deleted) =
             (next()?, next()?, next()?, next()?, next()?);
-        let stored = Stored { records, outputs, failed, skipped, deleted };
         let foreign = next()?;
         let cursor = serde_json::from_slice(take.bytes()?).ok()?;
+        // Older versions end here.
+        let newest = if take.0.is_empty() { None } else { Some(Stamp(take.signed()?)) };
+        let stored = Stored { records, outputs, failed, skipped, deleted, newest };
         take.0.is_empty().then_some(Self { number, cursor, stored, foreign })
     }
 }

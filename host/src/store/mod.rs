@@ -4,6 +4,7 @@
 //! not at all, and it has reached the disk when the function returns. Every stored value carries a format byte and a
 //! checksum; damage is found and named, never served. All functions block; readers never wait for the disk's writer.
 
+mod arrivals;
 mod block;
 mod brief;
 mod codec;
@@ -33,6 +34,7 @@ mod records;
 mod retain;
 mod runs;
 mod schemas;
+mod search;
 mod small;
 #[cfg(test)]
 mod tests;
@@ -45,10 +47,11 @@ use disk::Disk;
 use meta::Meta;
 use names::{Class, Names};
 
+pub use arrivals::{Arrival, ArrivalFilter, ArrivalPlace, Arrivals, Became};
 pub use brief::Brief;
 pub use commit::{Commit, Committed, Verdict};
 pub use consumers::{Consumer, Refused, acknowledge};
-pub use entry::State;
+pub use entry::{State, Touch};
 pub use error::Error;
 pub use feed::{FeedEntry, FeedPage, FeedQuery, Op};
 pub use known::Known;
@@ -60,6 +63,7 @@ pub use outputs::{Line, OutputRow, RecordRow, Snapshot, Wanted};
 pub use records::{Failure, Pick, RawBatch, RawBatches, RecordView};
 pub use retain::{FeedRules, RunRules, may_go};
 pub use runs::{NewRun, RunFilter};
+pub use search::Found;
 pub use small::Cached;
 
 use crate::model::{Run, RunId, SyncName};
@@ -93,6 +97,8 @@ struct Inner {
 struct Writer {
     meta: Meta,
     packer: Packer,
+    /// The number of the last batch in the list of arrivals.
+    arrivals: u64,
 }
 
 impl std::fmt::Debug for Store {

@@ -16,7 +16,7 @@ use super::layout::{Space, number_at};
 use super::meta::{Meta, SyncState};
 use super::names::Names;
 use super::runs::read_run;
-use super::{Inner, Store, Writer, brief, feed, ledger};
+use super::{Inner, Store, Writer, arrivals, brief, feed, ledger};
 
 /// How a store is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,8 @@ impl Store {
                 .ok_or_else(|| codec::unfit(&key, "its run is missing"))?;
             active.insert(run.id, run);
         }
-        let writer = Writer { meta, packer: Packer::new(options.compression)? };
+        let arrivals = arrivals::last(&disk)?;
+        let writer = Writer { meta, packer: Packer::new(options.compression)?, arrivals };
         let store = Self(Arc::new(Inner {
             disk,
             options: *options,

@@ -291,6 +291,7 @@ impl Planner<'_> {
             Change::Deleted | Change::Unchanged => State::Mapped,
         };
         let was = old.as_ref().map(|entry| (entry.state.clone(), entry.deleted));
+        let history = old.as_ref().map_or(Vec::new(), |entry| entry.remembered(self.run));
         let (held, old_raw) = match old {
             Some(entry) => (entry.outputs, entry.raw.map(|place| (place, entry.digest))),
             None => (Vec::new(), None),
@@ -316,8 +317,9 @@ impl Planner<'_> {
         };
         let deleted = record.deleted || *change == Change::Deleted;
         self.count(&id, was, &state, deleted);
-        let entry =
-            Entry { state, deleted, stamp: record.stamp, digest, run: self.run, raw, outputs };
+        self.state.stored.newest = self.state.stored.newest.max(Some(record.stamp));
+        let (stamp, run) = (record.stamp, self.run);
+        let entry = Entry { state, deleted, stamp, digest, run, raw, outputs, history };
         self.entries.push((id, entry.write()));
         Ok(())
     }

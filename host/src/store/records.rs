@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::block::unpack;
 use super::codec;
-use super::entry::{Entry, Held, State};
+use super::entry::{Entry, Held, State, Touch};
 use super::error::Error;
 use super::groups;
 use super::layout::{self, Space, id_of, number_at};
@@ -31,6 +31,8 @@ pub struct RecordView {
     pub outputs: Vec<Output>,
     /// The run that last changed it.
     pub run: RunId,
+    /// The runs that changed it, the newest first: the last sixteen.
+    pub history: Vec<Touch>,
 }
 
 /// A record that failed in a run.
@@ -147,7 +149,12 @@ impl Store {
     }
 
     /// The record that yields an output, and where the output lies.
-    fn find(&self, sync: u16, kind: u16, key: &str) -> Result<Option<(RecordId, Held)>, Error> {
+    pub(super) fn find(
+        &self,
+        sync: u16,
+        kind: u16,
+        key: &str,
+    ) -> Result<Option<(RecordId, Held)>, Error> {
         if let Some(id) = record_key(key)
             && let Some(entry) = self.entry(sync, &id)?
             && let Some(held) = entry.held(kind, None)
@@ -234,7 +241,7 @@ impl Store {
         })
     }
 
-    fn entry(&self, sync: u16, id: &RecordId) -> Result<Option<Entry>, Error> {
+    pub(super) fn entry(&self, sync: u16, id: &RecordId) -> Result<Option<Entry>, Error> {
         groups::entry(&self.0.disk, sync, id)
     }
 
@@ -251,6 +258,7 @@ impl Store {
 
     /// None when a block is missing, because the entry is no longer the stored one.
     fn try_view(&self, id: RecordId, entry: Entry) -> Result<Option<RecordView>, Error> {
+        let history = entry.touches();
         let raw = match entry.raw {
             None => None,
             Some(place) => match self.text(place, &id)? {
@@ -266,7 +274,7 @@ impl Store {
             outputs.push(Output { kind, key, body });
         }
         let Entry { stamp, deleted, state, run, .. } = entry;
-        Ok(Some(RecordView { id, stamp, deleted, state, raw, outputs, run }))
+        Ok(Some(RecordView { id, stamp, deleted, state, raw, outputs, run, history }))
     }
 
     /// The kept text of a record, when it is picked and when it was kept.

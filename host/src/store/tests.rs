@@ -1,5 +1,6 @@
 //! The store against real sled in folders of its own.
 
+mod arrivals;
 mod crash;
 mod damage;
 mod formats;
@@ -219,7 +220,7 @@ fn a_record_through_its_life() {
     assert!(store.known(&sync, &one(7, true, "f")).unwrap().unchanged(0));
     assert_eq!(
         store.counts(&sync).unwrap(),
-        Stored { records: 1, deleted: 1, ..Stored::default() }
+        Stored { records: 1, deleted: 1, newest: Some(Stamp(7)), ..Stored::default() }
     );
     let done = commit(&store, run, &sync, &one(8, false, "f"), vec![mapped(&both)], cursor(8));
     assert_eq!(done.feed_end, 11);

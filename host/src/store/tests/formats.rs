@@ -31,6 +31,7 @@ fn entry() -> Entry {
                 digest: 2,
             },
         ],
+        history: Vec::new(),
     }
 }
 
@@ -44,7 +45,7 @@ fn state() -> SyncState {
     SyncState {
         number: 1000,
         cursor: Cursor { covered: Some(Stamp(3)), open: Some(window) },
-        stored: Stored { records: 1, outputs: 2, failed: 3, skipped: 4, deleted: 5 },
+        stored: Stored { records: 1, outputs: 2, failed: 3, skipped: 4, deleted: 5, newest: None },
         foreign: 6,
     }
 }
@@ -77,11 +78,38 @@ fn version_1_is_read_for_ever() {
     let meta = Meta { number: 9, sync: Some(0), feed_end: 1 << 40, next_block: 128, next_run: 3 };
     let bytes = unhex(META_1);
     assert_eq!(Meta::read(codec::open(&Meta::key(), &bytes).unwrap()).unwrap(), meta);
-    assert_eq!(hex(&codec::seal(&Meta::key(), &meta.write())), META_1);
     assert_eq!(hex(&key), "730002");
     assert_eq!(hex(&layout::index(1, 2, "k")), "69000100026b");
 }
 
+/// What the second format added; see above.
+#[test]
+fn format_2_is_read_for_ever() {
+    let key = Space::Record.record(2, &id(7));
+    let touch = |run, became| Touch { run: RunId(run), became };
+    let history = vec![touch(299, Became::Mapped), touch(4, Became::Deleted)];
+    let entry = Entry { history, ..entry() };
+    assert_eq!(Entry::read(&key, codec::open(&key, &unhex(ENTRY_2)).unwrap()).unwrap(), entry);
+    assert_eq!(hex(&codec::seal(&key, &entry.write())), ENTRY_2);
+
+    let key = SyncState::key(2);
+    let stored = Stored { newest: Some(Stamp(1_644_906_079_000)), ..state().stored };
+    let state = SyncState { stored, ..state() };
+    assert_eq!(SyncState::read(&key, codec::open(&key, &unhex(STATE_2)).unwrap()).unwrap(), state);
+    assert_eq!(hex(&codec::seal(&key, &state.write().unwrap())), STATE_2);
+
+    let meta = Meta { number: 9, sync: Some(0), feed_end: 1 << 40, next_block: 128, next_run: 3 };
+    let bytes = unhex(META_2);
+    assert_eq!(Meta::read(codec::open(&Meta::key(), &bytes).unwrap()).unwrap(), meta);
+    assert_eq!(hex(&codec::seal(&Meta::key(), &meta.write())), META_2);
+}
+
+const ENTRY_2: &str = "019a92c67c3eb08cd7c0df5fefcdab8967452301ac02f0a204350d656d61696c2e696e76616c69640c6e6f204020696e2027\
+    c3a42705456d61696c02000900010000000000000007036140620901020000000000000002ab02000403";
+const STATE_2: &str = "01b6eacbaee807010203040506647b22636f7665726564223a332c226f70656e223a7b227363616e223a2262792d7374616d\
+    70222c2266726f6d223a2d312c22746f223a352c226174223a7b227374616d70223a342c226964223a223030333030303030\
+    30303030303037414141227d7d7db08cd7c0df5f";
+const META_2: &str = "0163dbb0c2020901808080808020800103";
 const ENTRY_1: &str = "01384b5a0b1eb08cd7c0df5fefcdab8967452301ac02f0a204350d656d61696c2e696e76616c69640c\
     6e6f204020696e2027c3a42705456d61696c020009000100000000000000070361406209010200000000000000";
 const STATE_1: &str = "016c217d1fe807010203040506647b22636f7665726564223a332c226f70656e223a7b227363616e22\
@@ -101,8 +129,11 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         .prop_map(|(kind, key, place, digest)| Held { kind, key, place, digest });
     let outputs = prop::collection::vec(held, 0..4);
     let rest = (any::<bool>(), any::<i64>(), any::<u64>(), any::<u64>());
-    (state, rest, prop::option::of(any_place()), outputs).prop_map(
-        |(state, (deleted, stamp, digest, run), raw, outputs)| Entry {
+    let touch = (any::<u64>(), 0usize..4)
+        .prop_map(|(run, became)| Touch { run: RunId(run), became: Became::ALL[became] });
+    let history = prop::collection::vec(touch, 0..4);
+    (state, rest, prop::option::of(any_place()), outputs, history).prop_map(
+        |(state, (deleted, stamp, digest, run), raw, outputs, history)| Entry {
             state,
             deleted,
             stamp: Stamp(stamp),
@@ -110,6 +141,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             run: RunId(run),
             raw,
             outputs,
+            history,
         },
     )
 }

@@ -7,6 +7,7 @@ mod actions;
 mod assets;
 mod chart;
 mod ctx;
+mod data;
 mod explain;
 mod import;
 mod imports;
@@ -16,6 +17,7 @@ mod parts;
 mod problem;
 mod shell;
 mod strip;
+mod syncs;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -30,6 +32,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/imports/{run}", get(import::show))
         .route("/imports/{run}/failures", get(import::list))
         .route("/imports/{run}/{file}", get(import::export))
+        .route("/data", get(data::list))
+        .route("/data/{sync}/{id}", get(data::show))
+        .route("/syncs", get(syncs::list))
         .route("/explain", get(explain::all))
         .route("/explain/{code}", get(explain::one))
         .route("/syncs/{sync}/run", post(actions::run))

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::ctx::Ctx;
 use crate::error;
 use crate::model::{Run, Stamp, Standing};
+use crate::store::Became;
 use crate::web::text::{about, ahead, grouped, moment, plain};
 
 /// Drawings.
@@ -76,6 +77,15 @@ pub(super) fn tone(standing: Standing) -> &'static str {
         Standing::Paused => "wait",
         Standing::Failed => "bad",
         Standing::Interrupted => "off",
+    }
+}
+
+/// The class of the colour of what a record became.
+pub(super) fn became(became: Became) -> &'static str {
+    match became {
+        Became::Mapped => "good",
+        Became::Skipped | Became::Deleted => "off",
+        Became::Failed => "warn",
     }
 }
 

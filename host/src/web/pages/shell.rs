@@ -16,11 +16,17 @@ use crate::web::text::steers;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Imports,
+    Data,
+    Syncs,
     /// A page that the navigation does not name.
     None,
 }
 
-const TABS: [(Tab, &str, &str); 1] = [(Tab::Imports, "/", "Imports")];
+const TABS: [(Tab, &str, &str); 3] = [
+    (Tab::Imports, "/", "Imports"),
+    (Tab::Data, "/data", "Data in"),
+    (Tab::Syncs, "/syncs", "Syncs"),
+];
 
 /// What of the events concerns a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
