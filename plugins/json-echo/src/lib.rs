@@ -1,7 +1,8 @@
 //! A plugin that speaks the json form, as plugins in other languages do: for the host's tests.
 //!
 //! Each record becomes an output `echo` with the text of its first field as key and all fields in a list. A first field
-//! `skip`, `fail`, `panic` or `lie` does what it says.
+//! `skip`, `fail`, `panic` or `lie` does what it says. A further field `fail` fails with the field behind it as message and
+//! the one behind that as code, whatever they hold.
 
 #[cfg(target_arch = "wasm32")]
 mod bindings {
@@ -54,6 +55,12 @@ mod plugin {
 
     fn map(context: &Context, record: &[Value]) -> Value {
         let key = record.first().and_then(Value::as_str).unwrap_or_default();
+        let told = record.iter().skip(1).position(|value| value.as_str() == Some("fail"));
+        if let Some(at) = told {
+            let text = |n: usize| record.get(at + n).and_then(Value::as_str).unwrap_or_default();
+            let (message, code) = (text(2), text(3));
+            return json!({ "failed": { "code": code, "message": message, "field": message } });
+        }
         match key {
             "skip" => json!({ "skipped": "told to" }),
             "fail" => json!({ "failed": { "code": "told.to", "message": "m", "field": "Name" } }),

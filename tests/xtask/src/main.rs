@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo` and `cargo xtask test`.
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test` and `cargo xtask screenshots`.
 #![expect(clippy::print_stderr, reason = "a command line tool tells what it does")]
 
 use std::process::{Command, ExitCode};
@@ -6,13 +6,15 @@ use std::time::Instant;
 
 const TARGET: &str = "wasm32-wasip2";
 const USAGE: &str = "usage: cargo xtask demo [--stay] [further options of kilofold demo]
-       cargo xtask test";
+       cargo xtask test
+       cargo xtask screenshots";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.split_first() {
         Some((command, rest)) if command == "demo" => demo(rest),
         Some((command, [])) if command == "test" => test(),
+        Some((command, [])) if command == "screenshots" => screenshots(),
         _ => Err(USAGE.to_owned()),
     };
     match result {
@@ -43,6 +45,16 @@ fn test() -> Result<(), String> {
     step("lints", &[clippy.as_slice(), lints.as_slice()].concat())?;
     step("build", &["build", "--release", "--workspace", "--all-targets"])?;
     step("tests", &["test", "--release", "--workspace"])
+}
+
+/// Pictures of every page, in the target folder: both themes, and on a phone.
+fn screenshots() -> Result<(), String> {
+    add_target()?;
+    step("build", &["build", "--release", "--package", "kilofold", "--bin", "kilofold"])?;
+    let test = ["test", "--release", "--package", "browser", "--test", "screenshots"];
+    step("pictures", &[test.as_slice(), &["--", "--ignored", "--nocapture"]].concat())?;
+    eprintln!("xtask: they are in the folder 'screenshots' of the target folder");
+    Ok(())
 }
 
 /// Adds the plugins' target where it is missing; rustup is asked only then, so that this works offline.

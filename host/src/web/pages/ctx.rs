@@ -3,8 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 
-use axum::Form;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -79,7 +78,7 @@ impl Did {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Query {
+struct Done {
     did: Option<String>,
     of: Option<String>,
 }
@@ -88,7 +87,7 @@ impl FromRequestParts<Shared> for Ctx {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Infallible> {
-        let query = axum::extract::Query::<Query>::try_from_uri(&parts.uri);
+        let query = Query::<Done>::try_from_uri(&parts.uri);
         let query = query.map(|found| found.0).unwrap_or_default();
         let did = query.did.and_then(|word| Did::ALL.into_iter().find(|did| did.word() == word));
         // Only a name may be put into the sentence: an address says nothing here in words of its own.
@@ -121,8 +120,9 @@ pub(super) struct Theme {
     back: String,
 }
 
-/// Remembers the theme in a cookie, for browsers without the script.
-pub(super) fn theme(Form(Theme { theme, back }): Form<Theme>) -> Ready<Response> {
+/// Remembers the theme in a cookie, for browsers without the script. It changes nothing of the host, so whoever may look
+/// may ask for it.
+pub(super) fn theme(Query(Theme { theme, back }): Query<Theme>) -> Ready<Response> {
     let theme = if theme == "dark" { "dark" } else { "light" };
     let cookie = format!("theme={theme}; Path=/; Max-Age=31536000; SameSite=Strict");
     ready(([(header::SET_COOKIE, cookie)], see(&back)).into_response())

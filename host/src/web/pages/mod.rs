@@ -40,6 +40,6 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/syncs/{sync}/run", post(actions::run))
         .route("/syncs/{sync}/pause", post(actions::pause))
         .route("/syncs/{sync}/resume", post(actions::resume))
-        .route("/theme", post(ctx::theme))
+        .route("/theme", get(ctx::theme))
         .route("/assets/{file}", get(assets::asset))
 }

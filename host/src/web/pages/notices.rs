@@ -90,6 +90,11 @@ pub(super) fn list(notices: &[Notice], ctx: &Ctx) -> Markup {
     }
 }
 
+/// Whether a run stopped because its connection was lost.
+fn lost(run: &Run) -> bool {
+    matches!(&run.ending, Some(Ending::Paused { code, .. }) if code.starts_with("auth."))
+}
+
 fn one(notice: &Notice, ctx: &Ctx) -> Markup {
     match notice {
         Notice::Reconnect { connection, why } => html! {
@@ -130,7 +135,7 @@ fn one(notice: &Notice, ctx: &Ctx) -> Markup {
             li.notice.wait {
                 div {
                     p {
-                        b { (sync) " waits for API calls" }
+                        b { (sync) @if lost(run) { " waits for its connection" } @else { " waits for API calls" } }
                         @if let Some(Ending::Paused { code: told, .. }) = &run.ending { " " (code(told)) }
                     }
                     @if let Some(Ending::Paused { reason, resumes_at, .. }) = &run.ending {

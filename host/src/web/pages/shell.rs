@@ -151,7 +151,7 @@ fn top(ctx: &Ctx, page: &Page) -> Markup {
                 }
                 div.tools {
                     span.pulse #pulse hidden data-state="" { span {} }
-                    form method="post" action="/theme" {
+                    form method="get" action="/theme" {
                         input type="hidden" name="theme" value=(next);
                         input type="hidden" name="back" value=(ctx.here);
                         (ctx.csrf())

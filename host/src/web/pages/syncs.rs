@@ -73,6 +73,7 @@ pub(super) fn state(sync: &view::Sync) -> Markup {
         (_, _, Some(_), ..) => badge("run", "running"),
         (_, true, ..) => badge("wait", "paused by hand"),
         (.., Some("limit-paused"), _) => badge("wait", "waits for API calls"),
+        (.., Some("awaiting-connection"), _) => badge("bad", "waits for its connection"),
         (.., Some("due"), _) => badge("run", "due"),
         (.., Some(run)) if matches!(run.ending, Some(Ending::Failed { .. })) => {
             badge("bad", "failing")
@@ -80,6 +81,12 @@ pub(super) fn state(sync: &view::Sync) -> Markup {
         (.., None) => badge("off", "not run yet"),
         _ => badge("good", "on schedule"),
     }
+}
+
+/// The connections that its runs draw from.
+fn connections(sync: &view::Sync) -> String {
+    let names: Vec<&str> = sync.connections.iter().map(|name| name.as_str()).collect();
+    names.join(" or ")
 }
 
 /// The share of the stored records that stand as failed.
@@ -114,7 +121,7 @@ fn one(card: &Card, ctx: &Ctx) -> Markup {
                 (state(sync))
             }
             div.in.stack {
-                p.small.soft.break { (text(&sync.object)) " → " (text(&sync.plugin)) " · " (sync.connection) }
+                p.small.soft.break { (text(&sync.object)) " → " (text(&sync.plugin)) " · " (connections(sync)) }
                 (strip(briefs, ctx))
                 span.hide { (summary(briefs)) }
                 dl.facts {

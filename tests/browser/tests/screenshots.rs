@@ -1,0 +1,116 @@
+//! Pictures of every page, in both themes and on a phone: `cargo xtask screenshots`.
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use browser::{Browser, World};
+use org_sim::{FaultKind, RequestClass, When};
+use support::Setup;
+
+/// A host to whom much has happened.
+async fn lively() -> World {
+    let setup = Setup::new(&[
+        ("Contact", 2_400),
+        ("Account", 900),
+        ("Lead", 700),
+        ("Opportunity", 650),
+        ("Task", 800),
+        ("Invoice__c", 400),
+    ])
+    .sync("Contact", "contact-to-person", "page_size = 200")
+    .sync("Account", "account-to-object", "every = \"15m\"")
+    .sync("Lead", "lead-to-person", "cron = \"0 6 * * 1-5\"")
+    .sync("Opportunity", "opportunity-to-object", "")
+    .sync("Task", "task-to-event", "enabled = false")
+    .sync(
+        "Invoice__c",
+        "passthrough",
+        "name = \"invoices-of-all-european-subsidiaries\"\nfields = \"all\"\nwhere = \"Amount__c > 0\"",
+    );
+    let world = World::start(setup).await;
+    let syncs = ["Contact", "Account", "Lead", "Opportunity", "invoices-of-all-european-subsidiaries"];
+    world.command(&["sync", "now"]).await;
+    for round in 0..14usize {
+        for (n, object) in ["Contact", "Account", "Lead", "Opportunity", "Invoice__c"].iter().enumerate() {
+            if !(round + n).is_multiple_of(3) {
+                let some = (round * 7 + n * 13) % 60 + 1;
+                let ids = world.env.touch(object, some, (round * 10 + n) as u64);
+                world.env.delete(object, &ids[..ids.len() / 20]);
+            }
+        }
+        world.env.later(60);
+        if round == 6 {
+            let now = world.env.sim.now();
+            let org = world.env.sim.org();
+            org.write().unwrap().hide_field("Account", "Industry", true, now);
+        }
+        if round == 9 {
+            let down = FaultKind::ServerError { status: 503, html: true };
+            let fault = world.env.fault_when(RequestClass::Query, down, When::Always);
+            world.command(&["sync", "now", "Opportunity"]).await;
+            world.env.sim.clear_fault(fault);
+        }
+        for sync in syncs {
+            world.command(&["sync", "now", sync]).await;
+        }
+        world.env.sim.consume_calls(311 + round as u64 * 17);
+    }
+    world.env.touch("Lead", 40, 99);
+    world.env.later(60);
+    world.env.fault(RequestClass::Query, FaultKind::DailyLimit, 9);
+    world.command(&["sync", "now", "Lead"]).await;
+    world.env.touch("Contact", 2_000, 100);
+    world.env.later(60);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "makes pictures: cargo xtask screenshots"]
+async fn screenshots() {
+    let Some(browser) = Browser::start().await else { return };
+    let built = std::env::current_exe().unwrap();
+    let folder = built.ancestors().nth(3).unwrap().join("screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let world = lively().await;
+    let imports = world.command(&["imports", "--limit", "200"]).await;
+    let run = |sync: &str, outcome: &str| {
+        let runs = imports["runs"].as_array().unwrap().iter();
+        let fits = |run: &&serde_json::Value| run["sync"] == sync && run["ending"]["outcome"] == outcome;
+        runs.clone().find(fits).unwrap_or_else(|| panic!("no {outcome} {sync}: {imports}"))["id"].clone()
+    };
+    let failed = run("Opportunity", "failed");
+    let paused = run("Lead", "paused");
+    let contact = world.env.ids("Contact")[3].clone();
+    let account = world.env.ids("Account")[3].clone();
+    let pages = [
+        ("imports", "/".to_owned()),
+        ("imports-filtered", "/?outcome=attention&within=24h".to_owned()),
+        ("import", "/imports/1".to_owned()),
+        ("import-failed", format!("/imports/{failed}")),
+        ("import-paused", format!("/imports/{paused}")),
+        ("failures", "/imports/1/failures".to_owned()),
+        ("data", "/data".to_owned()),
+        ("data-found", "/data?find=nobody".to_owned()),
+        ("record", format!("/data/Contact/{contact}")),
+        ("record-object", format!("/data/Account/{account}")),
+        ("syncs", "/syncs".to_owned()),
+        ("limits", "/limits".to_owned()),
+        ("connections", "/connections".to_owned()),
+        ("plugins", "/plugins".to_owned()),
+        ("explain", "/explain/auth.reconnect".to_owned()),
+        ("nothing", "/nothing".to_owned()),
+    ];
+    // A run that is under way while the pictures are taken.
+    world.slow(2_500);
+    browser.open(&world.page("/syncs")).await;
+    browser.press("#card-Contact", "Run now").await;
+    for (width, theme, name) in
+        [(1360, "light", "light"), (1360, "dark", "dark"), (390, "light", "phone"), (320, "dark", "small")]
+    {
+        browser.size(width, 900).await;
+        browser.prefer(theme).await;
+        for (page, path) in &pages {
+            browser.open(&world.page(path)).await;
+            browser.picture(&folder.join(format!("{page}-{name}.png"))).await;
+        }
+    }
+    browser.close().await;
+}
