@@ -28,6 +28,7 @@ pub mod soql;
 mod tend;
 
 pub use book::Home;
+pub use cause::parts as approvals_in_words;
 pub use connection::{ConnectionState, ConnectionStatus};
 pub use consent::Pending;
 pub use describe::{Describe, FieldInfo, ObjectInfo};

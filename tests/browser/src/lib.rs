@@ -27,7 +27,8 @@ pub struct Browser {
 /// The first of these programs that is on the path.
 fn program(names: &[&str]) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
-    let find = |name: &&str| std::env::split_paths(&paths).map(|at| at.join(name)).find(|at| at.is_file());
+    let find =
+        |name: &&str| std::env::split_paths(&paths).map(|at| at.join(name)).find(|at| at.is_file());
     names.iter().find_map(find)
 }
 

@@ -33,8 +33,11 @@ impl World {
     /// Runs a command against the host; gives its standard output as JSON.
     pub async fn command(&self, arguments: &[&str]) -> serde_json::Value {
         let config = self.env.config_path();
-        let arguments: Vec<String> =
-            arguments.iter().map(|argument| (*argument).to_owned()).chain(["--json".to_owned()]).collect();
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .chain(["--json".to_owned()])
+            .collect();
         let output = tokio::task::spawn_blocking(move || {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             Child::start(&config, &arguments).wait()

@@ -52,9 +52,23 @@ async fn hostile() -> World {
 /// Every page of a host with this import and these records.
 fn pages(world: &World) -> Vec<String> {
     let ids = world.env.ids("Contact");
-    let mut paths: Vec<String> = ["/", "/?sync=Contact", "/data", "/data?outcome=failed", "/syncs", "/explain", "/explain/auth.reconnect",
-        "/imports/1", "/imports/2", "/imports/1/failures", "/nothing-here", "/imports/99", "/data?find=nobody"]
-        .map(str::to_owned).into();
+    let mut paths: Vec<String> = [
+        "/",
+        "/?sync=Contact",
+        "/data",
+        "/data?outcome=failed",
+        "/syncs",
+        "/explain",
+        "/explain/auth.reconnect",
+        "/imports/1",
+        "/imports/2",
+        "/imports/1/failures",
+        "/nothing-here",
+        "/imports/99",
+        "/data?find=nobody",
+    ]
+    .map(str::to_owned)
+    .into();
     paths.extend(ids[..2 * HOSTILE.len()].iter().map(|id| format!("/data/Contact/{id}")));
     paths
 }
@@ -74,7 +88,11 @@ async fn hostile_texts_are_inert_on_every_page() {
             )
             .await;
         assert_eq!(state[0], Value::Null, "{path}: a text ran");
-        assert_eq!((&state[1], &state[2], &state[3]), (&true.into(), &0.into(), &0.into()), "{path}");
+        assert_eq!(
+            (&state[1], &state[2], &state[3]),
+            (&true.into(), &0.into(), &0.into()),
+            "{path}"
+        );
         let host = format!("127.0.0.1:{}", world.env.listen);
         assert_eq!(state[4].as_str().unwrap(), host, "{path}: it led elsewhere");
         // Nothing that turns the direction of writing or hides itself is left.
@@ -83,7 +101,10 @@ async fn hostile_texts_are_inert_on_every_page() {
         assert!(!source.as_str().unwrap().chars().any(steers), "{path}");
         let errors = browser.errors().await;
         // A page that is an error is told so by the console, and by nothing else.
-        assert!(errors.iter().all(|line| expected && line.message.contains("404")), "{path}: {errors:#?}");
+        assert!(
+            errors.iter().all(|line| expected && line.message.contains("404")),
+            "{path}: {errors:#?}"
+        );
     }
     // They are shown, not hidden.
     browser.open(&world.page("/imports/1/failures")).await;

@@ -51,12 +51,17 @@ async fn imports_are_filtered_in_the_address() {
          document.querySelector('select[name=sync]').value = 'Account'";
     browser.run(choose).await;
     browser.press("form[action='/']", "Show").await;
-    browser.until("the address tells", "return location.search.includes('outcome=succeeded')").await;
+    browser
+        .until("the address tells", "return location.search.includes('outcome=succeeded')")
+        .await;
     assert_eq!(browser.count("tr[id^=run-]").await, 3);
     let others = "return [...document.querySelectorAll('tr[id^=run-] th')].filter(th => th.innerText !== 'Account').length";
     assert_eq!(browser.run(others).await, 0);
     // What was chosen stays chosen, and a list that nothing fits says what to do.
-    assert_eq!(browser.run("return document.querySelector('select[name=sync]').value").await, "Account");
+    assert_eq!(
+        browser.run("return document.querySelector('select[name=sync]').value").await,
+        "Account"
+    );
     browser.open(&world.page("/?outcome=failed")).await;
     browser.says("No import fits").await;
     browser.open(&world.page("/?within=2h")).await;
@@ -87,8 +92,12 @@ async fn a_failure_is_followed_to_its_record() {
     let failed = failed["failures"].as_array().unwrap();
     let csv: Vec<&str> = files[0].as_str().unwrap().lines().collect();
     assert_eq!((csv[0], csv.len()), ("n,record,code,field,message,raw", failed.len() + 1));
-    let lines: Vec<Value> =
-        files[1].as_str().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = files[1]
+        .as_str()
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(&lines, failed);
     browser.press("section[aria-labelledby=failures]", "See all").await;
     browser.says("Failed records").await;
@@ -109,7 +118,9 @@ async fn a_sync_is_paused_and_resumed() {
     browser.open(&world.page("/syncs")).await;
     browser.press("#card-Contact", "Pause").await;
     browser.says("Contact is paused; a run in hand stops after its batch.").await;
-    browser.until("the card says so", "return document.querySelector('#card-Contact .badge.wait')").await;
+    browser
+        .until("the card says so", "return document.querySelector('#card-Contact .badge.wait')")
+        .await;
     let syncs = world.command(&["sync", "list"]).await;
     assert_eq!(syncs["syncs"][0]["paused"], true, "{syncs}");
     browser.open(&world.page("/")).await;
@@ -130,7 +141,12 @@ async fn records_are_found_and_shown_as_they_arrive() {
     browser.quiet().await;
     world.command(&["sync", "now", "Account"]).await;
     // The page was open all the while.
-    browser.until("they are listed", "return document.querySelectorAll('tr[id^=arrival-]').length === 50").await;
+    browser
+        .until(
+            "they are listed",
+            "return document.querySelectorAll('tr[id^=arrival-]').length === 50",
+        )
+        .await;
     browser.press(".pager", "Older").await;
     browser.until("older ones are listed", "return location.search.includes('before=')").await;
     assert_eq!(browser.count("tr[id^=arrival-]").await, 50);
@@ -212,7 +228,11 @@ async fn the_pages_work_without_scripts() {
     browser.open(&world.page("/syncs")).await;
     browser.press("#card-Account", "Run now").await;
     browser.scripts(true).await;
-    assert!(browser.text("#said").await.starts_with("Account runs"), "{}", browser.text("body").await);
+    assert!(
+        browser.text("#said").await.starts_with("Account runs"),
+        "{}",
+        browser.text("body").await
+    );
     browser.open(&world.page("/")).await;
     browser.until("it has run", "return document.querySelector('#run-1 .badge.good')").await;
     browser.close().await;

@@ -26,10 +26,13 @@ async fn lively() -> World {
         "name = \"invoices-of-all-european-subsidiaries\"\nfields = \"all\"\nwhere = \"Amount__c > 0\"",
     );
     let world = World::start(setup).await;
-    let syncs = ["Contact", "Account", "Lead", "Opportunity", "invoices-of-all-european-subsidiaries"];
+    let syncs =
+        ["Contact", "Account", "Lead", "Opportunity", "invoices-of-all-european-subsidiaries"];
     world.command(&["sync", "now"]).await;
     for round in 0..14usize {
-        for (n, object) in ["Contact", "Account", "Lead", "Opportunity", "Invoice__c"].iter().enumerate() {
+        for (n, object) in
+            ["Contact", "Account", "Lead", "Opportunity", "Invoice__c"].iter().enumerate()
+        {
             if !(round + n).is_multiple_of(3) {
                 let some = (round * 7 + n * 13) % 60 + 1;
                 let ids = world.env.touch(object, some, (round * 10 + n) as u64);
@@ -73,8 +76,10 @@ async fn screenshots() {
     let imports = world.command(&["imports", "--limit", "200"]).await;
     let run = |sync: &str, outcome: &str| {
         let runs = imports["runs"].as_array().unwrap().iter();
-        let fits = |run: &&serde_json::Value| run["sync"] == sync && run["ending"]["outcome"] == outcome;
-        runs.clone().find(fits).unwrap_or_else(|| panic!("no {outcome} {sync}: {imports}"))["id"].clone()
+        let fits =
+            |run: &&serde_json::Value| run["sync"] == sync && run["ending"]["outcome"] == outcome;
+        runs.clone().find(fits).unwrap_or_else(|| panic!("no {outcome} {sync}: {imports}"))["id"]
+            .clone()
     };
     let failed = run("Opportunity", "failed");
     let paused = run("Lead", "paused");
@@ -102,9 +107,12 @@ async fn screenshots() {
     world.slow(2_500);
     browser.open(&world.page("/syncs")).await;
     browser.press("#card-Contact", "Run now").await;
-    for (width, theme, name) in
-        [(1360, "light", "light"), (1360, "dark", "dark"), (390, "light", "phone"), (320, "dark", "small")]
-    {
+    for (width, theme, name) in [
+        (1360, "light", "light"),
+        (1360, "dark", "dark"),
+        (390, "light", "phone"),
+        (320, "dark", "small"),
+    ] {
         browser.size(width, 900).await;
         browser.prefer(theme).await;
         for (page, path) in &pages {

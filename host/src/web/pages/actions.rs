@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::ctx::{self, Ctx, Did};
 use super::problem::Refused;
-use crate::model::SyncName;
-use crate::schedule::Asked;
-use crate::web::{Problem, Shared};
+use crate::model::{RunId, SyncName};
+use crate::schedule::{Asked, Work};
+use crate::web::{Problem, Shared, api};
 
 /// Where a form stands.
 #[derive(Debug, Deserialize)]
@@ -35,11 +35,50 @@ pub(super) async fn run(
 ) -> Result<Response, Refused> {
     let sync = named(&ctx, path)?;
     let asked = shared.scheduler.run_now(&sync).await.map_err(|error| Refused::new(&ctx, error))?;
-    let did = match asked {
+    Ok(ctx::see(&ctx::after(&from.back, did(asked), sync.as_str())))
+}
+
+/// Maps the stored records of a sync anew with its present plugin.
+pub(super) async fn remap(
+    State(shared): State<Shared>,
+    ctx: Ctx,
+    path: Named,
+    Form(from): Form<From>,
+) -> Result<Response, Refused> {
+    let sync = named(&ctx, path)?;
+    wish(&shared, &ctx, &sync, Work::Remap(None), &from.back).await
+}
+
+/// Maps the failed records of a run again.
+pub(super) async fn retry(
+    State(shared): State<Shared>,
+    ctx: Ctx,
+    path: Result<Path<RunId>, PathRejection>,
+    Form(from): Form<From>,
+) -> Result<Response, Refused> {
+    let refuse = |problem: Problem| Refused::new(&ctx, problem);
+    let Path(run) = path.map_err(|error| refuse(Problem::bad_request(error.body_text())))?;
+    let sync = api::read(&shared, move |reader| Ok(reader.run(run)?.sync)).await.map_err(refuse)?;
+    wish(&shared, &ctx, &sync, Work::Retry(run), &from.back).await
+}
+
+async fn wish(
+    shared: &Shared,
+    ctx: &Ctx,
+    sync: &SyncName,
+    work: Work,
+    back: &str,
+) -> Result<Response, Refused> {
+    let asked =
+        shared.scheduler.wish(sync, work).await.map_err(|error| Refused::new(ctx, error))?;
+    Ok(ctx::see(&ctx::after(back, did(asked), sync.as_str())))
+}
+
+fn did(asked: Asked) -> Did {
+    match asked {
         Asked::Started => Did::Started,
         Asked::Queued => Did::Queued,
-    };
-    Ok(ctx::see(&ctx::after(&from.back, did, sync.as_str())))
+    }
 }
 
 /// Pauses a sync until it is resumed.

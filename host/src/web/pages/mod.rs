@@ -6,6 +6,7 @@
 mod actions;
 mod assets;
 mod chart;
+mod connections;
 mod ctx;
 mod data;
 mod explain;
@@ -24,6 +25,7 @@ use axum::routing::{get, post};
 
 use super::Shared;
 pub(super) use assets::{icon, sheet};
+use crate::salesforce::CALLBACK_PATH;
 
 /// All pages.
 pub(super) fn routes() -> Router<Shared> {
@@ -35,9 +37,18 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/data", get(data::list))
         .route("/data/{sync}/{id}", get(data::show))
         .route("/syncs", get(syncs::list))
+        .route("/connections", get(connections::list))
+        .route(
+            "/connections/{connection}/connect",
+            get(connections::consent).post(connections::connect),
+        )
+        .route("/connections/{connection}/answer", post(connections::answer))
+        .route(CALLBACK_PATH, get(connections::callback))
         .route("/explain", get(explain::all))
         .route("/explain/{code}", get(explain::one))
         .route("/syncs/{sync}/run", post(actions::run))
+        .route("/syncs/{sync}/remap", post(actions::remap))
+        .route("/imports/{run}/retry", post(actions::retry))
         .route("/syncs/{sync}/pause", post(actions::pause))
         .route("/syncs/{sync}/resume", post(actions::resume))
         .route("/theme", get(ctx::theme))

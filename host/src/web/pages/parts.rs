@@ -114,6 +114,11 @@ pub(super) fn empty(what: &str, then: &Markup) -> Markup {
     html! { div.empty { b { (what) } (then) } }
 }
 
+/// A form that does something and leads to another page.
+pub(super) fn form(_: &Ctx, action: &str, inner: &Markup) -> Markup {
+    html! { form method="post" action=(action) { (inner) } }
+}
+
 /// A button that does something and comes back here.
 pub(super) fn act(ctx: &Ctx, action: &str, label: &str, class: &str) -> Markup {
     html! {

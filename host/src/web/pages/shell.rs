@@ -18,14 +18,16 @@ pub(super) enum Tab {
     Imports,
     Data,
     Syncs,
+    Connections,
     /// A page that the navigation does not name.
     None,
 }
 
-const TABS: [(Tab, &str, &str); 3] = [
+const TABS: [(Tab, &str, &str); 4] = [
     (Tab::Imports, "/", "Imports"),
     (Tab::Data, "/data", "Data in"),
     (Tab::Syncs, "/syncs", "Syncs"),
+    (Tab::Connections, "/connections", "Connections"),
 ];
 
 /// What of the events concerns a page.

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::ctx::Ctx;
 use super::imports::why;
 use super::parts::{act, ago, badge, coming, empty, standing, text};
-use super::problem::Refused;
+use super::problem::{Refused, capital};
 use super::shell::{Live, Page, Tab, respond};
 use super::strip::{RUNS, strip, summary};
 use crate::model::{Ending, Stamp, SyncName};
@@ -124,6 +124,7 @@ fn one(card: &Card, ctx: &Ctx) -> Markup {
                 p.small.soft.break { (text(&sync.object)) " → " (text(&sync.plugin)) " · " (connections(sync)) }
                 (strip(briefs, ctx))
                 span.hide { (summary(briefs)) }
+                @if let Some(remap) = &sync.remap { (offer(remap, &paths("remap"), ctx)) }
                 dl.facts {
                     dt { "Last import" }
                     dd {
@@ -173,6 +174,20 @@ fn one(card: &Card, ctx: &Ctx) -> Markup {
                     a.btn href={ "/data?sync=" (sync.name) } { "Data" }
                 }
             }
+        }
+    }
+}
+
+/// What is stored was not all mapped by the present plugin: it can be mapped anew.
+fn offer(remap: &view::Remap, action: &str, ctx: &Ctx) -> Markup {
+    html! {
+        div.notice.warn {
+            div {
+                p { b { "Map its records anew" } }
+                p { (text(&capital(&remap.why))) ": " (grouped(remap.records)) " records are stored, and no API call is spent."
+                    @if let Some(seen) = remap.seen { " " (grouped(seen)) " are done." } }
+            }
+            (act(ctx, action, "Remap", ""))
         }
     }
 }

@@ -141,6 +141,9 @@ fn body(shown: &Shown, ctx: &Ctx) -> Markup {
             div.row {
                 @if let Some(before) = shown.before { a.btn href={ "/imports/" (before) } title="the import before" { "← " (before) } }
                 @if let Some(after) = shown.after { a.btn href={ "/imports/" (after) } title="the import after" { (after) " →" } }
+                @if shown.configured && run.ending.is_some() && run.counts.failed > 0 {
+                    (act(ctx, &format!("/imports/{}/retry", run.id), "Retry failed", "main"))
+                }
                 @if shown.configured && run.ending.is_some() {
                     (act(ctx, &format!("/syncs/{}/run", run.sync), "Run again", ""))
                 }
