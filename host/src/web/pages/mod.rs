@@ -13,8 +13,10 @@ mod explain;
 mod import;
 mod imports;
 mod json;
+mod limits;
 mod notices;
 mod parts;
+mod plugins;
 mod problem;
 mod shell;
 mod strip;
@@ -37,6 +39,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/data", get(data::list))
         .route("/data/{sync}/{id}", get(data::show))
         .route("/syncs", get(syncs::list))
+        .route("/limits", get(limits::show))
+        .route("/plugins", get(plugins::list))
         .route("/connections", get(connections::list))
         .route(
             "/connections/{connection}/connect",

@@ -18,16 +18,20 @@ pub(super) enum Tab {
     Imports,
     Data,
     Syncs,
+    Limits,
     Connections,
+    Plugins,
     /// A page that the navigation does not name.
     None,
 }
 
-const TABS: [(Tab, &str, &str); 4] = [
+const TABS: [(Tab, &str, &str); 6] = [
     (Tab::Imports, "/", "Imports"),
     (Tab::Data, "/data", "Data in"),
     (Tab::Syncs, "/syncs", "Syncs"),
+    (Tab::Limits, "/limits", "Limits"),
     (Tab::Connections, "/connections", "Connections"),
+    (Tab::Plugins, "/plugins", "Plugins"),
 ];
 
 /// What of the events concerns a page.

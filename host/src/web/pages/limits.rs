@@ -1,0 +1,304 @@
+//! Limits: the org's day of API calls, by whom and for what, against what may be spent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+
+use super::chart::{Column, columns};
+use super::ctx::Ctx;
+use super::parts::{ago, empty};
+use super::problem::Refused;
+use super::shell::{Live, Page, Tab, respond};
+use crate::config::Allowance;
+use crate::model::{Call, Purpose, Stamp, Usage};
+use crate::web::text::grouped;
+use crate::web::{Shared, api, view};
+
+/// Colours of syncs in the chart; those that spend less share the last one.
+const COLOURS: [&str; 6] = ["1", "2", "3", "4", "5", "6"];
+const HOUR: Duration = Duration::from_secs(3600);
+/// Hours of the chart.
+const HOURS: u64 = 24;
+
+/// What the page shows.
+struct Shown {
+    limits: view::Limits,
+    hours: Vec<Hour>,
+    /// The most that kilofold may spend, of the org's day as it was last read.
+    allowance: Option<u64>,
+}
+
+/// Our own counted calls of one hour, by who asked: syncs, and `connections` for what belongs to none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Hour {
+    /// When it began.
+    start: Stamp,
+    by: BTreeMap<String, u64>,
+}
+
+/// The calls of the last hours, one by one, counted; the last hour is the one that `now` lies in.
+fn hours(calls: &[Call], now: Stamp) -> Vec<Hour> {
+    let length = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
+    let last = now.0.div_euclid(length);
+    let first = last - i64::try_from(HOURS).unwrap_or(0) + 1;
+    let mut hours: Vec<Hour> =
+        (first..=last).map(|n| Hour { start: Stamp(n * length), by: BTreeMap::new() }).collect();
+    for call in calls.iter().filter(|call| call.purpose.counted()) {
+        let at = call.at.0.div_euclid(length) - first;
+        let who = call.caller.sync.as_ref().map_or("connections", |sync| sync.as_str());
+        if let Some(hour) = usize::try_from(at).ok().and_then(|at| hours.get_mut(at)) {
+            *hour.by.entry(who.to_owned()).or_default() += 1;
+        }
+    }
+    hours
+}
+
+/// The most that kilofold may spend of this day.
+fn allowed(allowance: Option<Allowance>, usage: Option<&Usage>) -> Option<u64> {
+    match (allowance?, usage) {
+        (Allowance::Calls(calls), _) => Some(calls),
+        (Allowance::Percent(percent), Some(usage)) => Some(usage.max * u64::from(percent) / 100),
+        (Allowance::Percent(_), None) => None,
+    }
+}
+
+/// The page.
+pub(super) async fn show(State(shared): State<Shared>, ctx: Ctx) -> Result<Response, Refused> {
+    let usage = shared.org.gate().usage();
+    let now = ctx.now;
+    let shown = api::read(&shared, move |reader| {
+        let limits = reader.limits(usage)?;
+        let since = now.minus(HOUR * u32::try_from(HOURS).unwrap_or(24));
+        let calls: Vec<Call> =
+            reader.store().journal_since(since)?.into_iter().map(|(_, call)| call).collect();
+        let allowance = allowed(reader.config().quota.allowance, limits.reading.as_ref());
+        Ok(Shown { hours: hours(&calls, now), allowance, limits })
+    })
+    .await
+    .map_err(|problem| Refused::new(&ctx, problem))?;
+    let body = body(&shown, &ctx);
+    let page = Page { title: "Limits".to_owned(), tab: Tab::Limits, live: Live::All, body };
+    Ok(respond(&ctx, StatusCode::OK, &page))
+}
+
+fn body(shown: &Shown, ctx: &Ctx) -> Markup {
+    html! {
+        div.head { div { h1 { "Limits" } p { "All applications of an org share one allowance of API calls over 24 hours." } } }
+        (day(shown, ctx))
+        (chart(shown, ctx))
+        (spent(&shown.limits))
+    }
+}
+
+/// The org's day as one bar: ours, others', free, and the lines that kilofold keeps.
+fn day(shown: &Shown, ctx: &Ctx) -> Markup {
+    let Shown { limits, allowance, .. } = shown;
+    let ours = limits.counted;
+    let Some(usage) = &limits.reading else {
+        return html! {
+            section.card {
+                (empty("The org has not told yet how many calls it has", &html! {
+                    "Every answer of Salesforce tells it; the first one comes with the first import. kilofold has spent " (grouped(ours)) " in 24 hours."
+                }))
+            }
+        };
+    };
+    let others = usage.used.saturating_sub(ours);
+    let free = usage.max.saturating_sub(usage.used);
+    let scale = |calls: u64| calls as f64 / usage.max.max(1) as f64 * 720.0;
+    let keep = usage.max.saturating_sub(limits.reserve);
+    html! {
+        section.card aria-labelledby="day" {
+            header {
+                h2 #day { (grouped(usage.used)) " of " (grouped(usage.max)) " calls are spent" }
+                p { "as Salesforce told " (ago(usage.at, ctx)) }
+            }
+            div.in.stack {
+                svg.chart viewBox="0 0 720 44" role="img" aria-label={ "of " (grouped(usage.max)) " calls " (grouped(ours)) " were spent by kilofold and " (grouped(others)) " by other applications" } {
+                    rect.f-line x="0" y="14" width="720" height="16" rx="3" {}
+                    rect.f-run x="0" y="14" width=(format!("{:.2}", scale(ours))) height="16" { title { "kilofold: " (grouped(ours)) } }
+                    rect.f-other x=(format!("{:.2}", scale(ours))) y="14" width=(format!("{:.2}", scale(others))) height="16" { title { "others: " (grouped(others)) } }
+                    @if let Some(allowance) = allowance { (mark(scale(*allowance), "allowance", 10.0, 38.0, 43.0)) }
+                    @if limits.reserve > 0 { (mark(scale(keep), "reserve", 4.0, 32.0, 10.0)) }
+                }
+                ul.key {
+                    li { (swatch("run")) "kilofold " (grouped(ours)) }
+                    li { (swatch("other")) "other applications " (grouped(others)) }
+                    li { (swatch("line")) "free " (grouped(free)) }
+                }
+                dl.facts {
+                    dt { "Allowance" }
+                    dd {
+                        @match (&limits.allowance, allowance) {
+                            (Some(words), Some(calls)) => { (words) span.soft { ": kilofold may spend " (grouped(*calls)) ", " (grouped(calls.saturating_sub(ours))) " are left" } },
+                            (Some(words), None) => (words),
+                            (None, _) => "none: kilofold may spend all but the reserve",
+                        }
+                    }
+                    dt { "Reserve" } dd { (grouped(limits.reserve)) span.soft { " calls are left to other applications" } }
+                    dt { "A run" } dd { @match limits.per_run { Some(calls) => { "may spend " (grouped(calls)) " calls" }, None => "may spend what the day leaves" } }
+                }
+            }
+        }
+    }
+}
+
+fn swatch(class: &str) -> Markup {
+    html! { svg viewBox="0 0 10 10" aria-hidden="true" { rect class={ "f-" (class) } width="10" height="10" rx="2" {} } }
+}
+
+/// A line across the bar with its name; the name stays inside of the picture.
+fn mark(x: f64, name: &str, from: f64, to: f64, text: f64) -> Markup {
+    let x = x.clamp(1.0, 719.0);
+    let end = x > 640.0;
+    html! {
+        line.limit x1=(format!("{x:.1}")) x2=(format!("{x:.1}")) y1=(from) y2=(to) {}
+        text x=(format!("{:.1}", if end { x - 4.0 } else { x + 4.0 })) y=(text) text-anchor=(if end { "end" } else { "start" }) { (name) }
+    }
+}
+
+/// Who spent most, with their colours; the rest shares the last colour.
+fn colours(hours: &[Hour]) -> Vec<(String, &'static str, u64)> {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (who, calls) in hours.iter().flat_map(|hour| &hour.by) {
+        *sums.entry(who).or_default() += calls;
+    }
+    let mut sums: Vec<(&str, u64)> = sums.into_iter().collect();
+    sums.sort_by_key(|(who, calls)| (std::cmp::Reverse(*calls), *who));
+    let colour = |n: usize| COLOURS.get(n).copied().unwrap_or("7");
+    sums.into_iter().enumerate().map(|(n, (who, calls))| (who.to_owned(), colour(n), calls)).collect()
+}
+
+fn clock(at: Stamp, zone: &TimeZone) -> String {
+    at.timestamp().to_zoned_datetime(zone.clone()).strftime("%H:%M").to_string()
+}
+
+fn chart(shown: &Shown, ctx: &Ctx) -> Markup {
+    let who = colours(&shown.hours);
+    let drawn: Vec<Column> = shown
+        .hours
+        .iter()
+        .map(|hour| {
+            let parts: Vec<(&'static str, u64)> =
+                who.iter().map(|(name, colour, _)| (*colour, hour.by.get(name).copied().unwrap_or(0))).collect();
+            let sum: u64 = hour.by.values().sum();
+            let mut title = format!("{}: {} calls", clock(hour.start, &ctx.zone), grouped(sum));
+            for (name, calls) in &hour.by {
+                title.push_str(&format!(", {name} {}", grouped(*calls)));
+            }
+            Column { title, parts }
+        })
+        .collect();
+    let most = shown.hours.iter().map(|hour| hour.by.values().sum::<u64>()).max().unwrap_or(0);
+    html! {
+        section.card aria-labelledby="hours" {
+            header { h2 #hours { "kilofold's calls by the hour" } p { (grouped(shown.limits.counted)) " in 24 hours" } }
+            div.in.stack {
+                @if most == 0 { p.soft { "No call was spent in the last 24 hours." } }
+                @else {
+                    figure {
+                        (columns(&drawn, "calls of the last 24 hours by sync; the table below has the sums", &format!("{} calls", grouped(most))))
+                        div.axis {
+                            @for hour in shown.hours.iter().step_by(6) { span { (clock(hour.start, &ctx.zone)) } }
+                            span { "now" }
+                        }
+                    }
+                    ul.key {
+                        @for (name, colour, calls) in &who { li { (swatch(colour)) (name) " " (grouped(*calls)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a purpose is for, in words.
+fn meant(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Query => "first pages of queries",
+        Purpose::QueryMore => "further pages",
+        Purpose::Count => "counts",
+        Purpose::Describe => "fields of objects",
+        Purpose::Limits => "the limits themselves",
+        Purpose::Probe => "whether calls are possible again",
+        Purpose::Token => "tokens",
+        Purpose::Versions => "the org's clock",
+        other => other.as_str(),
+    }
+}
+
+fn spent(limits: &view::Limits) -> Markup {
+    html! {
+        section.card aria-labelledby="spent" {
+            header { h2 #spent { "What for" } p { "the last 24 hours" } }
+            @if limits.spent.is_empty() { (empty("Nothing was asked of Salesforce", &html! { "Calls are listed here as soon as a sync runs." })) }
+            @else {
+                div.scroll tabindex="0" role="region" aria-label="Calls by purpose" {
+                    table.fold {
+                        thead { tr { th scope="col" { "Sync" } th scope="col" { "Connection" } th scope="col" { "Purpose" } th scope="col" { "Counted" } th scope="col" .n { "Calls" } } }
+                        tbody {
+                            @for line in &limits.spent {
+                                tr {
+                                    th.break scope="row" data-label="Sync" { @match &line.sync { Some(sync) => (sync), None => span.soft { "none" } } }
+                                    td.break data-label="Connection" { (line.connection) }
+                                    td.two-thirds data-label="Purpose" { (line.purpose.as_str()) span.soft { ": " (meant(line.purpose)) } }
+                                    td data-label="Counted" { @if line.counted { "yes" } @else { span.soft { "no" } } }
+                                    td.n data-label="Calls" { (grouped(line.calls)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Caller, ConnectionName, SyncName};
+
+    fn call(at: i64, sync: Option<&str>, purpose: Purpose) -> Call {
+        let connection = ConnectionName::new("main").unwrap();
+        let sync = sync.map(|name| SyncName::new(name).unwrap());
+        Call { at: Stamp(at), caller: Caller { connection, sync, run: None }, purpose }
+    }
+
+    #[test]
+    fn calls_fall_into_their_hours() {
+        const H: i64 = 3_600_000;
+        let calls = [
+            call(76 * H + 1, Some("A"), Purpose::Query),
+            call(77 * H, Some("A"), Purpose::Query),
+            call(100 * H, None, Purpose::Limits),
+            call(100 * H + 5, Some("A"), Purpose::Versions),
+        ];
+        let hours = hours(&calls, Stamp(100 * H + 60_000));
+        assert_eq!(hours.len(), 24);
+        assert_eq!(hours[0].by, BTreeMap::from([("A".to_owned(), 1)]));
+        assert_eq!(hours[23].by, BTreeMap::from([("connections".to_owned(), 1)]));
+        assert_eq!(hours.iter().map(|hour| hour.by.values().sum::<u64>()).sum::<u64>(), 2);
+    }
+
+    #[test]
+    fn who_spends_most_has_the_first_colour() {
+        let by = |n: u64| BTreeMap::from([("A".to_owned(), 1), ("B".to_owned(), n)]);
+        let hours: Vec<Hour> = (1..4).map(|n| Hour { start: Stamp(0), by: by(n) }).collect();
+        assert_eq!(colours(&hours), [("B".to_owned(), "1", 6), ("A".to_owned(), "2", 3)]);
+    }
+
+    #[test]
+    fn an_allowance_is_a_share_of_the_day() {
+        let usage = Usage { used: 5, max: 15_000, at: Stamp(0) };
+        assert_eq!(allowed(Some(Allowance::Percent(50)), Some(&usage)), Some(7_500));
+        assert_eq!(allowed(Some(Allowance::Percent(50)), None), None);
+        assert_eq!(allowed(Some(Allowance::Calls(9)), None), Some(9));
+        assert_eq!(allowed(None, Some(&usage)), None);
+    }
+}
