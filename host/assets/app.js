@@ -130,14 +130,20 @@
     if (button) button.disabled = true;
     try {
       const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (answer.headers.get("content-type")?.includes("json")) {
+        const problem = await answer.json();
+        say(`${problem.detail}. ${problem.cure}.`, false);
+        return;
+      }
       const page = await parse(answer);
       const words = page.querySelectorAll(answer.ok ? "#said > p" : "[data-words]");
       if (words.length) say([...words].map((line) => line.textContent).join(" "), answer.ok);
       await read();
     } catch {
       say("The host does not answer, so nothing was done.", false);
+    } finally {
+      if (button) button.disabled = false;
     }
-    if (button) button.disabled = false;
   });
 
   // The theme: what the system says, or what was chosen, in a cookie that the host reads.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::Shared;
 use super::ask::{Answer, Ask, Json, Limit, Reply, Taken};
+use super::pages::{Ctx, Refused};
 use super::problem::Problem;
 use super::reader::{self, Reader};
 use super::rework;
@@ -249,9 +250,17 @@ async fn readyz(shared: Shared, _: Ask) -> Answer<Json<Health>> {
     Ok(Json(Health { status: "ready" }))
 }
 
-fn nothing(method: Method, uri: Uri) -> Ready<Problem> {
+/// There is nothing at the path; a person is told by a page.
+fn nothing(ctx: Ctx, method: Method, uri: Uri, headers: HeaderMap) -> Ready<Response> {
     let path = super::text::plain(uri.path());
-    ready(Problem::not_found("web.path", format!("there is nothing at {method} {path}")))
+    let problem = Problem::not_found("web.path", format!("there is nothing at {method} {path}"));
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let person = accept.is_some_and(|accept| accept.contains("text/html"));
+    ready(if person && !uri.path().starts_with("/api/") {
+        Refused::new(&ctx, problem).into_response()
+    } else {
+        problem.into_response()
+    })
 }
 
 /// The path is there, but not with this method; axum adds which ones are allowed.

@@ -47,7 +47,7 @@ async fn lively() -> World {
         }
         if round == 9 {
             let down = FaultKind::ServerError { status: 503, html: true };
-            let fault = world.env.fault_when(RequestClass::Query, down, When::Always);
+            let fault = world.env.fault_when(RequestClass::Query, down, When::Nth(1));
             world.command(&["sync", "now", "Opportunity"]).await;
             world.env.sim.clear_fault(fault);
         }

@@ -56,7 +56,7 @@ pub(super) struct Column {
 
 const WIDTH: f64 = 720.0;
 const TALL: f64 = 120.0;
-const TOP: f64 = 14.0;
+const TOP: f64 = 1.0;
 
 /// Columns beside each other, all to one scale; `most` names the highest.
 pub(super) fn columns(columns: &[Column], label: &str, most: &str) -> Markup {
@@ -69,10 +69,10 @@ pub(super) fn columns(columns: &[Column], label: &str, most: &str) -> Markup {
     let step = (WIDTH / columns.len().max(1) as f64).min(36.0);
     let bar = (step * 0.78).max(0.6);
     html! {
-        svg.chart viewBox="0 0 720 138" role="img" aria-label=(label) {
+        p.small.soft { (most) }
+        svg.columns viewBox="0 0 720 122" preserveAspectRatio="none" role="img" aria-label=(label) {
             line.grid x1="0" y1=(TOP) x2="720" y2=(TOP) {}
-            line.axis x1="0" y1=(TOP + TALL) x2="720" y2=(TOP + TALL) {}
-            text x="0" y=(TOP - 3.0) { (most) }
+            line.grid x1="0" y1=(TOP + TALL) x2="720" y2=(TOP + TALL) {}
             @for (i, column) in columns.iter().enumerate() {
                 g {
                     title { (column.title) }

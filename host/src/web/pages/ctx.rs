@@ -12,11 +12,11 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::model::{Stamp, SyncName};
-use crate::web::{Shared, Viewer};
+use crate::web::{Role, Shared, Viewer};
 
 /// What a page knows of its request.
 #[derive(Debug, Clone)]
-pub(super) struct Ctx {
+pub(in crate::web) struct Ctx {
     /// The time by the local clock.
     pub now: Stamp,
     /// The host's time zone: all times are shown in it.
@@ -29,6 +29,8 @@ pub(super) struct Ctx {
     pub org: String,
     /// What is said of the last action, when a form led here.
     pub said: Option<String>,
+    /// Whether the reader may start, stop and change.
+    pub operates: bool,
     /// What every form must bear when the reader signed in with a password.
     pub csrf: Option<String>,
 }
@@ -100,6 +102,7 @@ impl FromRequestParts<Shared> for Ctx {
             here: here.to_owned(),
             org: shared.reader.config().org.login.host_str().unwrap_or_default().to_owned(),
             said: did.zip(of).map(|(did, of)| did.sentence(&of)),
+            operates: parts.extensions.get::<Viewer>().is_some_and(|who| who.role == Role::Operate),
             csrf: parts.extensions.get::<Viewer>().and_then(|viewer| viewer.csrf.clone()),
         })
     }

@@ -171,7 +171,10 @@ fn colours(hours: &[Hour]) -> Vec<(String, &'static str, u64)> {
     let mut sums: Vec<(&str, u64)> = sums.into_iter().collect();
     sums.sort_by_key(|(who, calls)| (std::cmp::Reverse(*calls), *who));
     let colour = |n: usize| COLOURS.get(n).copied().unwrap_or("7");
-    sums.into_iter().enumerate().map(|(n, (who, calls))| (who.to_owned(), colour(n), calls)).collect()
+    sums.into_iter()
+        .enumerate()
+        .map(|(n, (who, calls))| (who.to_owned(), colour(n), calls))
+        .collect()
 }
 
 fn clock(at: Stamp, zone: &TimeZone) -> String {
@@ -184,8 +187,10 @@ fn chart(shown: &Shown, ctx: &Ctx) -> Markup {
         .hours
         .iter()
         .map(|hour| {
-            let parts: Vec<(&'static str, u64)> =
-                who.iter().map(|(name, colour, _)| (*colour, hour.by.get(name).copied().unwrap_or(0))).collect();
+            let parts: Vec<(&'static str, u64)> = who
+                .iter()
+                .map(|(name, colour, _)| (*colour, hour.by.get(name).copied().unwrap_or(0)))
+                .collect();
             let sum: u64 = hour.by.values().sum();
             let mut title = format!("{}: {} calls", clock(hour.start, &ctx.zone), grouped(sum));
             for (name, calls) in &hour.by {

@@ -26,8 +26,10 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::Shared;
-pub(super) use assets::{icon, sheet};
 use crate::salesforce::CALLBACK_PATH;
+pub(super) use assets::{icon, sheet};
+pub(super) use ctx::Ctx;
+pub(super) use problem::Refused;
 
 /// All pages.
 pub(super) fn routes() -> Router<Shared> {

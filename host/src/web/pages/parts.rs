@@ -64,7 +64,9 @@ pub(super) fn ago(at: Stamp, ctx: &Ctx) -> Markup {
 /// When something is to come, with the exact moment behind it.
 pub(super) fn coming(at: Stamp, ctx: &Ctx) -> Markup {
     html! {
-        time datetime=(at.to_string()) title=(exact(at, &ctx.zone)) { (ahead(at, ctx.now, &ctx.zone)) }
+        time datetime=(at.to_string()) title=(exact(at, &ctx.zone)) {
+            @if at.since(ctx.now) < Duration::from_secs(1) { "now" } @else { (ahead(at, ctx.now, &ctx.zone)) }
+        }
     }
 }
 
@@ -114,18 +116,20 @@ pub(super) fn empty(what: &str, then: &Markup) -> Markup {
     html! { div.empty { b { (what) } (then) } }
 }
 
-/// A form that does something and leads to another page.
-pub(super) fn form(_: &Ctx, action: &str, inner: &Markup) -> Markup {
-    html! { form method="post" action=(action) { (inner) } }
+/// A form that does something and leads to another page; nothing for those who may only look.
+pub(super) fn form(ctx: &Ctx, action: &str, inner: &Markup) -> Markup {
+    html! { @if ctx.operates { form method="post" action=(action) { (ctx.csrf()) (inner) } } }
 }
 
-/// A button that does something and comes back here.
+/// A button that does something and comes back here; nothing for those who may only look.
 pub(super) fn act(ctx: &Ctx, action: &str, label: &str, class: &str) -> Markup {
     html! {
-        form method="post" action=(action) data-quiet {
-            input type="hidden" name="back" value=(ctx.here);
-            (ctx.csrf())
-            button class={ "btn " (class) } { (label) }
+        @if ctx.operates {
+            form method="post" action=(action) data-quiet {
+                input type="hidden" name="back" value=(ctx.here);
+                (ctx.csrf())
+                button class={ "btn " (class) } { (label) }
+            }
         }
     }
 }

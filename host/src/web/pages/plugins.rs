@@ -94,7 +94,9 @@ fn used(store: &Store, sync: &SyncName) -> Result<Use, reader::Error> {
         remap: None,
     };
     // Only what the present component did.
-    let own = |digest: &Option<String>, of: &Option<PluginNote>| of.as_ref().map(|n| &n.digest) == digest.as_ref();
+    let own = |digest: &Option<String>, of: &Option<PluginNote>| {
+        of.as_ref().map(|n| &n.digest) == digest.as_ref()
+    };
     for run in runs.iter().filter(|run| own(&digest, &run.plugin)) {
         one.batches += run.pages;
         one.map += Duration::from_micros(run.timing.map);

@@ -11,10 +11,10 @@ use crate::error;
 use crate::web::Problem;
 
 /// A problem, with what a page needs to show it.
-pub(crate) struct Refused(Box<(Ctx, Problem)>);
+pub(in crate::web) struct Refused(Box<(Ctx, Problem)>);
 
 impl Refused {
-    pub(super) fn new(ctx: &Ctx, problem: impl Into<Problem>) -> Self {
+    pub(in crate::web) fn new(ctx: &Ctx, problem: impl Into<Problem>) -> Self {
         Self(Box::new((ctx.clone(), problem.into())))
     }
 }

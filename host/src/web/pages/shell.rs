@@ -160,7 +160,6 @@ fn top(ctx: &Ctx, page: &Page) -> Markup {
                     form method="get" action="/theme" {
                         input type="hidden" name="theme" value=(next);
                         input type="hidden" name="back" value=(ctx.here);
-                        (ctx.csrf())
                         button.icon data-theme-next title="Light or dark" aria-label="Switch between light and dark" {
                             (icon::THEME)
                         }
