@@ -144,7 +144,8 @@ impl Store {
             if runs.last().is_some_and(|run| run.id.0 == id) {
                 continue;
             }
-            let run = self.run(RunId(id))?.ok_or(Error::NoRun { run: RunId(id) })?;
+            // It may have been removed since its number was listed.
+            let Some(run) = self.run(RunId(id))? else { continue };
             if filter.from.is_some_and(|from| run.started < from) {
                 break;
             }
