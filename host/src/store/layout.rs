@@ -43,7 +43,7 @@ pub(super) enum Space {
     /// (run, first n) -> failures of one batch.
     Failure = b'f',
     /// batch that brought something -> what it brought, of the last ones.
-    Arrival = b'a',
+    Arrival = b'h',
     /// name -> sealed bytes.
     Secret = b'k',
     /// entry -> call: the ledger as it was kept before [`Space::Ledger`]; moved over when a store is opened.
@@ -136,7 +136,7 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'o') => "open runs",
         Some(b'p') => "pages",
         Some(b'f') => "failures",
-        Some(b'a') => "arrivals",
+        Some(b'h') => "arrivals",
         Some(b'k') => "secrets",
         Some(b'j' | b'a') => "ledger",
         Some(b'c') => "describe cache",

@@ -19,7 +19,7 @@ use super::parts::{
 use super::problem::Refused;
 use super::shell::{Live, Page, Tab, respond};
 use super::strip::{RUNS, strip, summary};
-use crate::model::{Ending, Run, RunId, Stamp, Standing, SyncName};
+use crate::model::{Ending, Run, RunId, Stamp, Standing, SyncName, Usage};
 use crate::store::{Brief, RunFilter, Stored};
 use crate::web::text::{grouped, lasted, took};
 use crate::web::{Problem, Shared, api, view};
@@ -156,7 +156,10 @@ struct Shown {
     lines: Vec<Line>,
     runs: Vec<Run>,
     next: Option<RunId>,
-    limits: view::Limits,
+    /// The org's day as it was last told.
+    usage: Option<Usage>,
+    /// Our own calls of it.
+    calls: u64,
     connections: Vec<view::Connection>,
 }
 
@@ -171,7 +174,7 @@ pub(super) async fn list(
     let filter =
         asked.filter(ctx.now, &ctx.zone).map_err(|wrong| refuse(Problem::bad_request(wrong)))?;
     let live = api::status(&shared).await.map_err(refuse)?;
-    let usage = shared.org.gate().usage();
+    let (usage, calls) = (shared.org.gate().usage(), shared.org.gate().day());
     let connections = view::Connections::of(&shared.org).connections;
     let shown = api::read(&shared, move |reader| {
         let store = reader.store();
@@ -185,7 +188,7 @@ pub(super) async fn list(
         let more = runs.len() > SHOWN;
         runs.truncate(SHOWN);
         let next = runs.last().filter(|_| more).map(|run| run.id);
-        Ok(Shown { lines, runs, next, limits: reader.limits(usage)?, connections })
+        Ok(Shown { lines, runs, next, usage, calls, connections })
     })
     .await
     .map_err(refuse)?;
@@ -254,13 +257,13 @@ fn tiles(shown: &Shown, needing: usize, ctx: &Ctx) -> Markup {
             }
             div {
                 dt { "API calls, 24 hours" }
-                @match &shown.limits.reading {
+                @match &shown.usage {
                     Some(usage) => dd {
                         (grouped(usage.used)) span.soft { " of " (grouped(usage.max)) }
                         (bar(usage.used, usage.max, if usage.used * 10 >= usage.max * 9 { "bad" } else { "run" }, "the org's day"))
-                        small { (grouped(shown.limits.counted)) " by kilofold" }
+                        small { (grouped(shown.calls)) " by kilofold" }
                     },
-                    None => dd { "not told yet" small { (grouped(shown.limits.counted)) " by kilofold" } },
+                    None => dd { "not told yet" small { (grouped(shown.calls)) " by kilofold" } },
                 }
             }
         }

@@ -15,7 +15,7 @@ use super::parts::{ago, empty};
 use super::problem::Refused;
 use super::shell::{Live, Page, Tab, respond};
 use crate::config::Allowance;
-use crate::model::{Call, Purpose, Stamp, Usage};
+use crate::model::{HourOfCalls, Purpose, Stamp, Usage};
 use crate::web::text::grouped;
 use crate::web::{Shared, api, view};
 
@@ -33,29 +33,42 @@ struct Shown {
     allowance: Option<u64>,
 }
 
-/// Our own counted calls of one hour, by who asked: syncs, and `connections` for what belongs to none.
+/// The counted calls of one hour by who made them: syncs, `connections` for ours that belong to none, and others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Hour {
     /// When it began.
     start: Stamp,
     by: BTreeMap<String, u64>,
+    /// Those of other applications, as far as the org's readings told.
+    others: u64,
 }
 
-/// The calls of the last hours, one by one, counted; the last hour is the one that `now` lies in.
-fn hours(calls: &[Call], now: Stamp) -> Vec<Hour> {
+/// The last 24 hours; the last one is that which `now` lies in.
+fn hours(ours: &[HourOfCalls], others: &[(Stamp, u64)], now: Stamp) -> Vec<Hour> {
     let length = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
     let last = now.0.div_euclid(length);
     let first = last - i64::try_from(HOURS).unwrap_or(0) + 1;
     let mut hours: Vec<Hour> =
-        (first..=last).map(|n| Hour { start: Stamp(n * length), by: BTreeMap::new() }).collect();
-    for call in calls.iter().filter(|call| call.purpose.counted()) {
-        let at = call.at.0.div_euclid(length) - first;
-        let who = call.caller.sync.as_ref().map_or("connections", |sync| sync.as_str());
-        if let Some(hour) = usize::try_from(at).ok().and_then(|at| hours.get_mut(at)) {
-            *hour.by.entry(who.to_owned()).or_default() += 1;
+        (first..=last).map(|n| Hour { start: Stamp(n * length), ..Hour::default() }).collect();
+    let place = |at: Stamp| usize::try_from(at.0.div_euclid(length) - first).ok();
+    for sum in ours.iter().filter(|sum| sum.purpose.counted()) {
+        let who = sum.sync.as_ref().map_or("connections", |sync| sync.as_str());
+        if let Some(hour) = place(sum.hour).and_then(|at| hours.get_mut(at)) {
+            *hour.by.entry(who.to_owned()).or_default() += sum.calls;
+        }
+    }
+    for (at, calls) in others {
+        if let Some(hour) = place(*at).and_then(|at| hours.get_mut(at)) {
+            hour.others += calls;
         }
     }
     hours
+}
+
+impl Hour {
+    fn ours(&self) -> u64 {
+        self.by.values().sum()
+    }
 }
 
 /// The most that kilofold may spend of this day.
@@ -74,10 +87,10 @@ pub(super) async fn show(State(shared): State<Shared>, ctx: Ctx) -> Result<Respo
     let shown = api::read(&shared, move |reader| {
         let limits = reader.limits(usage)?;
         let since = now.minus(HOUR * u32::try_from(HOURS).unwrap_or(24));
-        let calls: Vec<Call> =
-            reader.store().journal_since(since)?.into_iter().map(|(_, call)| call).collect();
+        let store = reader.store();
+        let hours = hours(&store.hours_of_calls(since)?, &store.others_since(since)?, now);
         let allowance = allowed(reader.config().quota.allowance, limits.reading.as_ref());
-        Ok(Shown { hours: hours(&calls, now), allowance, limits })
+        Ok(Shown { hours, allowance, limits })
     })
     .await
     .map_err(|problem| Refused::new(&ctx, problem))?;
@@ -187,35 +200,41 @@ fn chart(shown: &Shown, ctx: &Ctx) -> Markup {
         .hours
         .iter()
         .map(|hour| {
-            let parts: Vec<(&'static str, u64)> = who
-                .iter()
-                .map(|(name, colour, _)| (*colour, hour.by.get(name).copied().unwrap_or(0)))
-                .collect();
-            let sum: u64 = hour.by.values().sum();
+            let of = |name: &String| hour.by.get(name).copied().unwrap_or(0);
+            let mut parts: Vec<(&'static str, u64)> =
+                who.iter().map(|(name, colour, _)| (*colour, of(name))).collect();
+            parts.push(("other", hour.others));
+            let sum = hour.ours() + hour.others;
             let mut title = format!("{}: {} calls", clock(hour.start, &ctx.zone), grouped(sum));
             for (name, calls) in &hour.by {
                 title.push_str(&format!(", {name} {}", grouped(*calls)));
             }
+            if hour.others > 0 {
+                title.push_str(&format!(", other applications {}", grouped(hour.others)));
+            }
             Column { title, parts }
         })
         .collect();
-    let most = shown.hours.iter().map(|hour| hour.by.values().sum::<u64>()).max().unwrap_or(0);
+    let most = shown.hours.iter().map(|hour| hour.ours() + hour.others).max().unwrap_or(0);
+    let others: u64 = shown.hours.iter().map(|hour| hour.others).sum();
     html! {
         section.card aria-labelledby="hours" {
-            header { h2 #hours { "kilofold's calls by the hour" } p { (grouped(shown.limits.counted)) " in 24 hours" } }
+            header { h2 #hours { "The last 24 hours" } p { (grouped(shown.limits.counted)) " calls by kilofold" } }
             div.in.stack {
                 @if most == 0 { p.soft { "No call was spent in the last 24 hours." } }
                 @else {
                     figure {
-                        (columns(&drawn, "calls of the last 24 hours by sync; the table below has the sums", &format!("{} calls", grouped(most))))
-                        div.axis {
+                        (columns(&drawn, "calls of the last 24 hours by sync and by other applications, by the hour; the table below has the sums", &format!("at most {} calls an hour", grouped(most))))
+                        div.axis aria-hidden="true" {
                             @for hour in shown.hours.iter().step_by(6) { span { (clock(hour.start, &ctx.zone)) } }
                             span { "now" }
                         }
                     }
                     ul.key {
                         @for (name, colour, calls) in &who { li { (swatch(colour)) (name) " " (grouped(*calls)) } }
+                        @if others > 0 { li { (swatch("other")) "other applications " (grouped(others)) } }
                     }
+                    p.small.soft { "What other applications spent is what the org's readings moved by, less kilofold's own calls." }
                 }
             }
         }
@@ -233,7 +252,8 @@ fn meant(purpose: Purpose) -> &'static str {
         Purpose::Probe => "whether calls are possible again",
         Purpose::Token => "tokens",
         Purpose::Versions => "the org's clock",
-        other => other.as_str(),
+        Purpose::Census => "Salesforce's list of tokens, to count approvals",
+        Purpose::Poll => "first pages of several syncs in one call",
     }
 }
 
@@ -267,34 +287,38 @@ fn spent(limits: &view::Limits) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Caller, ConnectionName, SyncName};
+    use crate::model::{ConnectionName, SyncName};
 
-    fn call(at: i64, sync: Option<&str>, purpose: Purpose) -> Call {
+    fn sum(hour: i64, sync: Option<&str>, purpose: Purpose, calls: u64) -> HourOfCalls {
         let connection = ConnectionName::new("main").unwrap();
         let sync = sync.map(|name| SyncName::new(name).unwrap());
-        Call { at: Stamp(at), caller: Caller { connection, sync, run: None }, purpose }
+        let hour = Stamp(hour * 3_600_000);
+        HourOfCalls { hour, connection, sync, purpose, backfill: false, calls, saved: 0 }
     }
 
     #[test]
     fn calls_fall_into_their_hours() {
         const H: i64 = 3_600_000;
-        let calls = [
-            call(76 * H + 1, Some("A"), Purpose::Query),
-            call(77 * H, Some("A"), Purpose::Query),
-            call(100 * H, None, Purpose::Limits),
-            call(100 * H + 5, Some("A"), Purpose::Versions),
+        let ours = [
+            sum(76, Some("A"), Purpose::Query, 9),
+            sum(77, Some("A"), Purpose::Query, 1),
+            sum(77, Some("A"), Purpose::QueryMore, 2),
+            sum(100, None, Purpose::Limits, 1),
+            sum(100, Some("A"), Purpose::Versions, 5),
         ];
-        let hours = hours(&calls, Stamp(100 * H + 60_000));
+        let others = [(Stamp(76 * H), 7), (Stamp(100 * H), 3)];
+        let hours = hours(&ours, &others, Stamp(100 * H + 60_000));
         assert_eq!(hours.len(), 24);
-        assert_eq!(hours[0].by, BTreeMap::from([("A".to_owned(), 1)]));
+        assert_eq!(hours[0].by, BTreeMap::from([("A".to_owned(), 3)]));
         assert_eq!(hours[23].by, BTreeMap::from([("connections".to_owned(), 1)]));
-        assert_eq!(hours.iter().map(|hour| hour.by.values().sum::<u64>()).sum::<u64>(), 2);
+        assert_eq!((hours[0].others, hours[23].others), (0, 3));
+        assert_eq!(hours.iter().map(Hour::ours).sum::<u64>(), 4);
     }
 
     #[test]
     fn who_spends_most_has_the_first_colour() {
         let by = |n: u64| BTreeMap::from([("A".to_owned(), 1), ("B".to_owned(), n)]);
-        let hours: Vec<Hour> = (1..4).map(|n| Hour { start: Stamp(0), by: by(n) }).collect();
+        let hours: Vec<Hour> = (1..4).map(|n| Hour { by: by(n), ..Hour::default() }).collect();
         assert_eq!(colours(&hours), [("B".to_owned(), "1", 6), ("A".to_owned(), "2", 3)]);
     }
 
