@@ -58,6 +58,9 @@ fn pages(world: &World) -> Vec<String> {
         "/data",
         "/data?outcome=failed",
         "/syncs",
+        "/limits",
+        "/connections",
+        "/plugins",
         "/explain",
         "/explain/auth.reconnect",
         "/imports/1",
@@ -121,7 +124,7 @@ async fn every_page_fits_a_small_phone_and_a_large_zoom() {
     // 320 pixels is also what 1280 are at a zoom of four hundred per cent; 640 what they are at two hundred.
     for width in [320, 640, 1360] {
         browser.size(width, 800).await;
-        for path in pages(&world).into_iter().take(16) {
+        for path in pages(&world).into_iter().take(19) {
             browser.open(&world.page(&path)).await;
             let wide = browser.run("return document.documentElement.scrollWidth").await;
             assert!(wide.as_u64().unwrap() <= u64::from(width), "{path} is {wide} wide at {width}");
@@ -136,7 +139,7 @@ async fn axe_finds_nothing() {
     let world = hostile().await;
     for scheme in ["light", "dark"] {
         browser.prefer(scheme).await;
-        for path in pages(&world).into_iter().take(15) {
+        for path in pages(&world).into_iter().take(18) {
             browser.open(&world.page(&path)).await;
             browser.run(&axe).await;
             let found = browser

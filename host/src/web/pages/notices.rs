@@ -7,6 +7,9 @@ use super::parts::{act, ago, code, coming, text};
 use crate::model::{Ending, PauseCause, Run, Stamp, SyncName};
 use crate::web::view;
 
+/// The grant that a person gives.
+const CONSENT: &str = "authorization-code";
+
 /// One thing that needs a person, or that a person should know.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Notice {
@@ -34,12 +37,14 @@ pub(super) fn notices(
     for connection in connections {
         let used =
             syncs.iter().any(|sync| sync.enabled && sync.connections.contains(&connection.name));
+        // Every grant but the one with a consent connects by itself.
+        let asks = connection.grant == CONSENT;
         match (&connection.why, connection.state.as_str()) {
             (Some(why), _) => found.push(Notice::Reconnect {
                 connection: connection.name.to_string(),
                 why: why.clone(),
             }),
-            (None, "not connected") if used => {
+            (None, "not connected") if used && asks => {
                 found.push(Notice::Connect { connection: connection.name.to_string() });
             }
             _ => {}
