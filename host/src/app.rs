@@ -490,7 +490,7 @@ impl Lookup for Outputs {
     fn lookup(&self, kind: &str, keys: &[String]) -> Vec<Option<String>> {
         let one = |key: &String| {
             self.syncs.iter().find_map(|sync| match self.store.output(sync, kind, key) {
-                Ok(output) => output.map(|output| output.body),
+                Ok(output) => output.map(|output| output.body.into()),
                 Err(error) => {
                     tracing::error!(%sync, kind, %error, "A stored output cannot be read");
                     None

@@ -219,7 +219,7 @@ fn imported(store: &Store) -> Run {
     let output = Output {
         kind: "person".into(),
         key: ids[0].to_owned(),
-        body: r#"{"n":10046.0}"#.to_owned(),
+        body: r#"{"n":10046.0}"#.to_owned().into(),
     };
     let rejection = Rejection {
         code: "email.invalid".to_owned(),
@@ -762,7 +762,7 @@ fn again(store: &Store) {
     let output = Output {
         kind: "person".into(),
         key: "0034C00000VaYfKQAV".to_owned(),
-        body: r#"{"n":2}"#.to_owned(),
+        body: r#"{"n":2}"#.to_owned().into(),
     };
     let page = PageNote {
         page: 0,

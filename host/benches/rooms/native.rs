@@ -136,7 +136,7 @@ fn outcomes(
             Ok(person) => Outcome::Mapped(vec![Output {
                 kind: std::sync::Arc::clone(&kind),
                 key: contact.id.to_owned(),
-                body: write(&person)?,
+                body: write(&person)?.into(),
             }]),
             Err(outcome) => outcome,
         })

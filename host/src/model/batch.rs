@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::{RecordId, Stamp};
+use super::{RecordId, Stamp, Text};
 
 /// A stretch of a text, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +15,14 @@ pub struct Span {
 }
 
 impl Span {
+    /// A stretch within the first 4 GiB of a text; empty when it is not.
+    pub fn new(range: std::ops::Range<usize>) -> Self {
+        match (u32::try_from(range.start), u32::try_from(range.end)) {
+            (Ok(start), Ok(end)) => Self { start, len: end.saturating_sub(start) },
+            _ => Self::default(),
+        }
+    }
+
     /// The stretch as a range.
     pub fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
@@ -65,19 +71,24 @@ pub struct Record {
     pub deleted: bool,
     /// Its JSON object in the batch's text.
     pub at: Span,
+    /// Where its leaves are among the batch's; none when they are not known.
+    pub leaves: Span,
 }
 
 /// The records of one page (at most 1000), the page's text, and a cell for each declared field.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// The text that all spans point into: UTF-8.
-    pub text: Bytes,
+    /// The text that all spans point into.
+    pub text: Text,
     /// API names of the fields that the cells hold, in order.
     pub fields: Arc<[String]>,
     /// The records, in the order in which they came.
     pub records: Vec<Record>,
     /// `records.len() * fields.len()` cells, record by record.
     pub cells: Vec<Cell>,
+    /// Of the records, one after the other, the values that hold no others: texts with their quotes, numbers, booleans,
+    /// nulls, in order.
+    pub leaves: Vec<Span>,
 }
 
 impl Batch {
@@ -93,10 +104,7 @@ impl Batch {
 
     /// The text of a stretch; empty when it is not within the batch.
     pub fn slice(&self, span: Span) -> &str {
-        self.text
-            .get(span.range())
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .unwrap_or_default()
+        self.text.get(span.range()).unwrap_or_default()
     }
 
     /// Record `i` as Salesforce sent it.
@@ -108,6 +116,12 @@ impl Batch {
     pub fn row(&self, i: usize) -> &[Cell] {
         let width = self.fields.len();
         self.cells.get(i * width..(i + 1) * width).unwrap_or_default()
+    }
+
+    /// The places in the batch's text of record `i`'s values that hold no others.
+    pub fn leaves(&self, i: usize) -> &[Span] {
+        let leaves = self.records.get(i).and_then(|record| self.leaves.get(record.leaves.range()));
+        leaves.unwrap_or_default()
     }
 
     /// The value of a cell without quotes and escapes; empty for null.
@@ -127,12 +141,15 @@ impl Batch {
     pub fn select(&self, indices: &[usize]) -> Self {
         let mut cells = Vec::with_capacity(indices.len() * self.fields.len());
         let mut records = Vec::with_capacity(indices.len());
+        let mut leaves = Vec::new();
         for &i in indices {
             if let Some(record) = self.records.get(i) {
-                records.push(*record);
+                let start = leaves.len();
+                leaves.extend_from_slice(self.leaves(i));
+                records.push(Record { leaves: Span::new(start..leaves.len()), ..*record });
                 cells.extend_from_slice(self.row(i));
             }
         }
-        Self { text: self.text.clone(), fields: self.fields.clone(), records, cells }
+        Self { text: self.text.clone(), fields: self.fields.clone(), records, cells, leaves }
     }
 }

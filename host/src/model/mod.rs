@@ -6,17 +6,20 @@ mod cursor;
 #[cfg(test)]
 pub(crate) mod example;
 mod id;
+mod json;
 mod outcome;
 mod run;
 mod scan;
 mod schema;
 mod stamp;
+mod text;
 
 pub use batch::{Batch, Cell, CellKind, Record, Span};
 pub use call::{Call, Caller, HourOfCalls, Purpose, Usage};
 pub use cursor::{Cursor, Position, Scan, Window};
 pub use id::{ConnectionName, ConsumerName, IdError, NameError, RecordId, RunId, SyncName};
-pub use outcome::{Outcome, Output, Rejection};
+pub use json::leaves;
+pub use outcome::{Body, Outcome, Output, Rejection};
 pub use run::{
     Counts, Ending, Maker, PageNote, Pause, PauseCause, PluginNote, RetryNote, Run, Standing,
     StandingError, Timing, Trigger,
@@ -24,3 +27,4 @@ pub use run::{
 pub use scan::{Answer, ScanError, Selection};
 pub use schema::{FieldChange, Schema};
 pub use stamp::{Stamp, StampError};
+pub use text::Text;

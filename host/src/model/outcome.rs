@@ -1,9 +1,84 @@
 //! What a plugin says of a record.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Span;
+
+/// The body of an output: the text of one JSON object.
+#[derive(Clone, Default)]
+pub struct Body {
+    text: String,
+    values: Vec<Span>,
+}
+
+impl Body {
+    /// A body whose fields' values are known to lie at these places, in order.
+    pub fn with_values(text: String, values: Vec<Span>) -> Self {
+        Self { text, values }
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the values of its fields lie, as JSON spells them; none when that is not known.
+    pub fn values(&self) -> &[Span] {
+        &self.values
+    }
+}
+
+impl Deref for Body {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Bodies are what they say, whether or not their values are known.
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Body {}
+
+impl PartialEq<&str> for Body {
+    fn eq(&self, other: &&str) -> bool {
+        self.text == *other
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self { text, values: Vec::new() }
+    }
+}
+
+impl From<Body> for String {
+    fn from(body: Body) -> Self {
+        body.text
+    }
+}
 
 /// One document that a plugin made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +87,8 @@ pub struct Output {
     pub kind: Arc<str>,
     /// Its key, unique in a kind of a sync; never empty.
     pub key: String,
-    /// Its fields: the text of one JSON object.
-    pub body: String,
+    /// Its fields.
+    pub body: Body,
 }
 
 /// Why a record could not be mapped.

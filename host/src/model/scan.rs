@@ -1,16 +1,12 @@
 //! Reads the records of an answer once: finds what the host needs and the declared fields, and skips the rest.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use serde_json::value::RawValue;
 
 use super::batch::{Batch, Cell, CellKind, Record, Span};
-use super::{IdError, RecordId, Stamp, StampError};
+use super::json::{Fault, Json};
+use super::{IdError, RecordId, Stamp, StampError, Text};
 
 /// Why the records of an answer cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,12 +111,9 @@ impl Selection {
 
     /// Reads the answer to a query, in one pass over its text.
     pub fn read_answer(&self, text: &Bytes) -> Result<Answer, ScanError> {
-        let base = check(text)?;
-        let mut reading = Reading::new(self, base, text, text.len() / 1024);
-        let mut deserializer = serde_json::Deserializer::from_str(base);
-        let envelope = EnvelopeSeed(&mut reading).deserialize(&mut deserializer);
-        let envelope = envelope.and_then(|found| deserializer.end().map(|()| found));
-        let envelope = reading.result(envelope)?;
+        let text = Text::new(text.clone()).map_err(|error| ScanError::Json(error.to_string()))?;
+        let mut reading = Reading::new(self, &text, text.len() / 1024)?;
+        let envelope = reading.envelope()?;
         Ok(Answer {
             total: envelope.total,
             done: envelope.done,
@@ -129,16 +122,13 @@ impl Selection {
         })
     }
 
-    /// Reads the records at these places in `text`; `text` must be UTF-8.
-    pub fn read_records(&self, text: &Bytes, places: &[Span]) -> Result<Batch, ScanError> {
-        let base = check(text)?;
-        let mut reading = Reading::new(self, base, text, places.len());
+    /// Reads the records at these places in `text`.
+    pub fn read_records(&self, text: &Text, places: &[Span]) -> Result<Batch, ScanError> {
+        let mut reading = Reading::new(self, text, places.len())?;
         for place in places {
-            reading.from = place.start as usize;
-            let record = base.get(place.range()).unwrap_or_default();
-            let mut deserializer = serde_json::Deserializer::from_str(record);
-            let read = RecordSeed(&mut reading).deserialize(&mut deserializer);
-            reading.result(read)?;
+            let until = text.get(..place.range().end).unwrap_or_default();
+            reading.json = Json::new(until, place.range().start);
+            reading.record()?;
         }
         Ok(reading.batch)
     }
@@ -158,94 +148,22 @@ fn slot<'a>(slots: &'a mut Vec<Slot>, name: &str) -> &'a mut Slot {
     &mut slots[at]
 }
 
-fn check(text: &Bytes) -> Result<&str, ScanError> {
-    if u32::try_from(text.len()).is_err() {
-        return Err(ScanError::TooLong(text.len()));
-    }
-    std::str::from_utf8(text).map_err(|error| ScanError::Json(error.to_string()))
-}
-
 struct Reading<'a> {
     slots: &'a [Slot],
-    base: &'a str,
-    /// Where the next record's opening brace is to be looked for.
-    from: usize,
+    text: &'a str,
+    json: Json<'a>,
     batch: Batch,
-    /// Why a record was refused: serde's errors carry only text.
-    refused: Option<ScanError>,
+    /// The names of the record before, in their order: those of the next one are nearly always the same.
+    names: Vec<Name>,
 }
 
-impl<'a> Reading<'a> {
-    fn new(selection: &'a Selection, base: &'a str, text: &Bytes, expected: usize) -> Self {
-        let batch = Batch {
-            text: text.clone(),
-            fields: selection.fields.clone(),
-            records: Vec::with_capacity(expected),
-            cells: Vec::with_capacity(expected * selection.fields.len()),
-        };
-        Self { slots: &selection.slots, base, from: 0, batch, refused: None }
-    }
-
-    fn result<T>(&mut self, read: Result<T, serde_json::Error>) -> Result<T, ScanError> {
-        read.map_err(|error| {
-            self.refused.take().unwrap_or_else(|| ScanError::Json(error.to_string()))
-        })
-    }
-
-    /// Reads the fields of one record and finds its bounds: between its braces and its values there is only white space.
-    fn fields<A: MapAccess<'a>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        let start = find(self.base, self.from, b'{');
-        let first = self.batch.cells.len();
-        self.batch.cells.resize(first + self.batch.fields.len(), Cell::NULL);
-        let (mut seen, mut next, mut end) = (Seen::default(), 0, start);
-        while let Some(found) = map.next_key_seed(KeySeed { slots: self.slots, next })? {
-            let raw = map.next_value::<&'a RawValue>()?.get();
-            let place = span(self.base, raw);
-            end = place.range().end;
-            let Some(slot) = found.and_then(|found| self.slots.get(found)) else { continue };
-            next = found.map_or(next, |found| found + 1);
-            match slot.role {
-                Role::Id => seen.id = Some(raw),
-                Role::Stamp => seen.stamp = Some(raw),
-                Role::Deleted => seen.deleted = Some(raw),
-                Role::None => {}
-            }
-            take(slot, raw, place, self.base, &mut self.batch.cells[first..])
-                .map_err(A::Error::custom)?;
-        }
-        self.from = find(self.base, end, b'}') + 1;
-        let len = u32::try_from(self.from - start).unwrap_or(u32::MAX);
-        let at = Span { start: u32::try_from(start).unwrap_or(u32::MAX), len };
-        self.record(&seen, at).map_err(|refused| {
-            let text = A::Error::custom(&refused);
-            self.refused = Some(refused);
-            text
-        })
-    }
-
-    fn record(&mut self, seen: &Seen<'_>, at: Span) -> Result<(), ScanError> {
-        let record = self.batch.records.len();
-        let id = seen.id.ok_or(ScanError::NoId { record })?;
-        let id = RecordId::parse(unquote(id)).map_err(|source| ScanError::Id { record, source })?;
-        let stamp = match seen.stamp {
-            None | Some("null") => Stamp::default(),
-            Some(text) => {
-                Stamp::parse(unquote(text)).map_err(|source| ScanError::Stamp { id, source })?
-            }
-        };
-        let deleted = seen.deleted == Some("true");
-        self.batch.records.push(Record { id, stamp, deleted, at });
-        Ok(())
-    }
+/// A member's name with quotes and colon, and the slot that it stands for.
+struct Name {
+    written: Span,
+    slot: Option<usize>,
 }
 
-#[derive(Default)]
-struct Seen<'a> {
-    id: Option<&'a str>,
-    stamp: Option<&'a str>,
-    deleted: Option<&'a str>,
-}
-
+/// The members of an answer.
 #[derive(Default)]
 struct Envelope {
     total: u64,
@@ -253,181 +171,237 @@ struct Envelope {
     next: Option<String>,
 }
 
-struct EnvelopeSeed<'a, 'b>(&'b mut Reading<'a>);
-
-impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'de, '_> {
-    type Value = Envelope;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Envelope, D::Error> {
-        deserializer.deserialize_map(self)
+impl From<Fault> for ScanError {
+    fn from(fault: Fault) -> Self {
+        Self::Json(fault.to_string())
     }
 }
 
-impl<'de> Visitor<'de> for EnvelopeSeed<'de, '_> {
-    type Value = Envelope;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer to a query")
+impl<'a> Reading<'a> {
+    fn new(selection: &'a Selection, text: &'a Text, expected: usize) -> Result<Self, ScanError> {
+        if u32::try_from(text.len()).is_err() {
+            return Err(ScanError::TooLong(text.len()));
+        }
+        let batch = Batch {
+            text: text.clone(),
+            fields: selection.fields.clone(),
+            records: Vec::with_capacity(expected),
+            cells: Vec::with_capacity(expected * selection.fields.len()),
+            leaves: Vec::new(),
+        };
+        let json = Json::new(text, 0);
+        Ok(Self { slots: &selection.slots, text, json, batch, names: Vec::new() })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
+    /// Reads the whole answer.
+    fn envelope(&mut self) -> Result<Envelope, ScanError> {
         let (mut total, mut done, mut next, mut records) = (None, None, None, false);
-        while let Some(key) = map.next_key::<&'de str>()? {
-            match key {
-                "totalSize" => total = Some(map.next_value()?),
-                "done" => done = Some(map.next_value()?),
-                "nextRecordsUrl" => next = map.next_value()?,
+        self.json.expect(b'{', "no object")?;
+        let mut more = !self.json.take(b'}');
+        while more {
+            match self.json.key()?.as_ref() {
+                "totalSize" => total = Some(self.total()?),
+                "done" => done = Some(self.done()?),
+                "nextRecordsUrl" => next = self.next()?,
                 "records" => {
-                    self.0.from = span(self.0.base, key).range().end;
-                    map.next_value_seed(RecordsSeed(&mut *self.0))?;
+                    self.records()?;
                     records = true;
                 }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+                _ => self.json.skip()?,
+            }
+            more = self.json.take(b',');
+            if !more {
+                self.json.expect(b'}', "no comma and no end")?;
             }
         }
+        if !self.json.is_at_end() {
+            return Err(self.json.fault("more than one answer").into());
+        }
+        let missing = |name: &str| ScanError::Json(format!("it has no member '{name}'"));
         if !records {
-            return Err(A::Error::missing_field("records"));
+            return Err(missing("records"));
         }
         Ok(Envelope {
-            total: total.ok_or_else(|| A::Error::missing_field("totalSize"))?,
-            done: done.ok_or_else(|| A::Error::missing_field("done"))?,
+            total: total.ok_or_else(|| missing("totalSize"))?,
+            done: done.ok_or_else(|| missing("done"))?,
             next,
         })
     }
-}
 
-struct RecordsSeed<'a, 'b>(&'b mut Reading<'a>);
-
-impl<'de> DeserializeSeed<'de> for RecordsSeed<'de, '_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RecordsSeed<'de, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of records")
+    /// The text of the next value, with its quotes where it has any.
+    fn raw(&mut self) -> Result<&'a str, Fault> {
+        self.json.peek();
+        let start = self.json.at();
+        self.json.skip()?;
+        Ok(self.text.get(self.json.since(start).range()).unwrap_or_default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(RecordSeed(&mut *self.0))?.is_some() {}
+    fn total(&mut self) -> Result<u64, Fault> {
+        let fault = self.json.fault("no count of records");
+        self.raw()?.parse().map_err(|_| fault)
+    }
+
+    fn done(&mut self) -> Result<bool, Fault> {
+        let fault = self.json.fault("neither true nor false");
+        self.raw()?.parse().map_err(|_| fault)
+    }
+
+    fn next(&mut self) -> Result<Option<String>, Fault> {
+        let fault = self.json.fault("no address of the next page");
+        serde_json::from_str(self.raw()?).map_err(|_| fault)
+    }
+
+    fn records(&mut self) -> Result<(), ScanError> {
+        self.json.expect(b'[', "no list of records")?;
+        if self.json.take(b']') {
+            return Ok(());
+        }
+        loop {
+            self.record()?;
+            if !self.json.take(b',') {
+                return Ok(self.json.expect(b']', "no comma and no end")?);
+            }
+        }
+    }
+
+    /// Reads one record.
+    fn record(&mut self) -> Result<(), ScanError> {
+        self.json.peek();
+        let start = self.json.at();
+        self.json.leaves.clear();
+        self.json.expect(b'{', "no record")?;
+        let first = self.batch.cells.len();
+        self.batch.cells.resize(first + self.batch.fields.len(), Cell::NULL);
+        let mut seen = Seen::default();
+        let mut more = !self.json.take(b'}');
+        for member in 0.. {
+            if !more {
+                break;
+            }
+            let slot = self.name(member)?.and_then(|slot| self.slots.get(slot));
+            let cell = value(&mut self.json, slot, &mut self.batch.cells[first..])?;
+            match slot.map(|slot| slot.role) {
+                Some(Role::Id) => seen.id = Some(cell),
+                Some(Role::Stamp) => seen.stamp = Some(cell),
+                Some(Role::Deleted) => seen.deleted = Some(cell),
+                Some(Role::None) | None => {}
+            }
+            more = self.json.take(b',');
+            if !more {
+                self.json.expect(b'}', "no comma and no end")?;
+            }
+        }
+        self.finish(&seen, self.json.since(start))
+    }
+
+    /// Passes the name of member `member` of a record, and tells its slot.
+    fn name(&mut self, member: usize) -> Result<Option<usize>, Fault> {
+        self.json.peek();
+        if let Some(name) = self.names.get(member)
+            && let Some(written) = self.text.as_bytes().get(name.written.range())
+            && self.json.follows(written)
+        {
+            return Ok(name.slot);
+        }
+        let start = self.json.at();
+        let key = self.json.key()?;
+        // As the org spells it; then as a user may have spelled it.
+        let exact = self.slots.iter().position(|slot| slot.name == key);
+        let slot = exact
+            .or_else(|| self.slots.iter().position(|slot| slot.name.eq_ignore_ascii_case(&key)));
+        self.names.truncate(member);
+        self.names.push(Name { written: self.json.since(start), slot });
+        Ok(slot)
+    }
+
+    fn finish(&mut self, seen: &Seen, at: Span) -> Result<(), ScanError> {
+        let record = self.batch.records.len();
+        let text = |cell: Cell| self.text.get(cell.span.range()).unwrap_or_default();
+        let id = text(seen.id.ok_or(ScanError::NoId { record })?);
+        let id = RecordId::parse(id).map_err(|source| ScanError::Id { record, source })?;
+        let stamp = match seen.stamp {
+            None | Some(Cell { kind: CellKind::Null, .. }) => Stamp::default(),
+            Some(cell) => {
+                Stamp::parse(text(cell)).map_err(|source| ScanError::Stamp { id, source })?
+            }
+        };
+        let deleted =
+            seen.deleted.is_some_and(|cell| cell.kind == CellKind::Boolean && text(cell) == "true");
+        let leaves = self.batch.leaves.len()..self.batch.leaves.len() + self.json.leaves.len();
+        self.batch.leaves.extend_from_slice(&self.json.leaves);
+        self.batch.records.push(Record { id, stamp, deleted, at, leaves: Span::new(leaves) });
         Ok(())
     }
 }
 
-struct RecordSeed<'a, 'b>(&'b mut Reading<'a>);
-
-impl<'de> DeserializeSeed<'de> for RecordSeed<'de, '_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
+#[derive(Default)]
+struct Seen {
+    id: Option<Cell>,
+    stamp: Option<Cell>,
+    deleted: Option<Cell>,
 }
 
-impl<'de> Visitor<'de> for RecordSeed<'de, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.0.fields(map)
-    }
-}
-
-/// Finds the slot of a key. Fields come in the order of the SELECT list, so it is nearly always the next one.
-struct KeySeed<'a> {
-    slots: &'a [Slot],
-    next: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
-    type Value = Option<usize>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeySeed<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        // As the org spells it and in its place; then anywhere; then as a user may have spelled it.
-        if self.slots.get(self.next).is_some_and(|slot| slot.name == key) {
-            return Ok(Some(self.next));
+/// Passes a value; puts it into the cell of its slot, and those of a parent into theirs.
+#[inline]
+fn value(json: &mut Json<'_>, slot: Option<&Slot>, cells: &mut [Cell]) -> Result<Cell, Fault> {
+    let first = json.peek();
+    let start = json.at();
+    let parents = slot.map_or(&[][..], |slot| &slot.parents);
+    let is_parent = first == Some(b'{') && !parents.is_empty();
+    let cell = match first {
+        Some(b'"') => {
+            let string = json.text_value()?;
+            let kind = if string.escaped { CellKind::Escaped } else { CellKind::Text };
+            Cell { span: string.inner, kind }
         }
-        let exact = self.slots.iter().position(|slot| slot.name == key);
-        let found = exact
-            .or_else(|| self.slots.iter().position(|slot| slot.name.eq_ignore_ascii_case(key)));
-        Ok(found)
+        _ if is_parent => {
+            clear(parents, cells);
+            parent(json, parents, cells)?;
+            Cell { span: json.since(start), kind: CellKind::Json }
+        }
+        first => {
+            json.skip()?;
+            let kind = match first {
+                Some(b'{' | b'[') => CellKind::Json,
+                Some(b't' | b'f') => CellKind::Boolean,
+                Some(b'n') => CellKind::Null,
+                _ => CellKind::Number,
+            };
+            Cell { span: json.since(start), kind }
+        }
+    };
+    if !is_parent {
+        clear(parents, cells);
     }
+    if let Some(own) = slot.and_then(|slot| slot.cell).and_then(|index| cells.get_mut(index)) {
+        *own = if cell.kind == CellKind::Null { Cell::NULL } else { cell };
+    }
+    Ok(cell)
 }
 
-/// Puts a value into its cell, and those of a parent into theirs.
-fn take(
-    slot: &Slot,
-    raw: &str,
-    place: Span,
-    base: &str,
-    cells: &mut [Cell],
-) -> Result<(), serde_json::Error> {
-    if let Some(cell) = slot.cell.and_then(|index| cells.get_mut(index)) {
-        *cell = classify(raw, place);
-    }
-    if slot.parents.is_empty() || !raw.starts_with('{') {
+/// Reads the members of a parent. Declared paths end, so this goes no deeper than they do.
+fn parent(json: &mut Json<'_>, slots: &[Slot], cells: &mut [Cell]) -> Result<(), Fault> {
+    json.expect(b'{', "no object")?;
+    if json.take(b'}') {
         return Ok(());
     }
-    let parent: std::collections::HashMap<std::borrow::Cow<'_, str>, &RawValue> =
-        serde_json::from_str(raw)?;
-    for (name, value) in parent {
-        let found = slot.parents.iter().find(|slot| slot.name.eq_ignore_ascii_case(&name));
-        if let Some(found) = found {
-            take(found, value.get(), span(base, value.get()), base, cells)?;
+    loop {
+        let key = json.key()?;
+        let slot = slots.iter().find(|slot| slot.name.eq_ignore_ascii_case(&key));
+        value(json, slot, cells)?;
+        if !json.take(b',') {
+            return json.expect(b'}', "no comma and no end");
         }
     }
-    Ok(())
 }
 
-fn classify(raw: &str, place: Span) -> Cell {
-    let kind = match raw.as_bytes().first() {
-        Some(b'"') => {
-            let span = Span { start: place.start + 1, len: place.len.saturating_sub(2) };
-            let escaped = raw.as_bytes().contains(&b'\\');
-            return Cell { span, kind: if escaped { CellKind::Escaped } else { CellKind::Text } };
+/// Empties all cells of a parent's fields: of members of one name the last one holds.
+fn clear(slots: &[Slot], cells: &mut [Cell]) {
+    for slot in slots {
+        if let Some(cell) = slot.cell.and_then(|index| cells.get_mut(index)) {
+            *cell = Cell::NULL;
         }
-        Some(b'{' | b'[') => CellKind::Json,
-        Some(b't' | b'f') => CellKind::Boolean,
-        Some(b'n') | None => return Cell::NULL,
-        Some(_) => CellKind::Number,
-    };
-    Cell { span: place, kind }
-}
-
-fn unquote(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
-}
-
-/// Where `byte` stands next in `text`, at or after `from`; the end when it does not.
-fn find(text: &str, from: usize, byte: u8) -> usize {
-    let rest = text.as_bytes().get(from..).unwrap_or_default();
-    rest.iter().position(|&b| b == byte).map_or(text.len(), |at| from + at)
-}
-
-/// Where `part` lies in `base`; the empty span when it does not.
-fn span(base: &str, part: &str) -> Span {
-    let start = (part.as_ptr() as usize).wrapping_sub(base.as_ptr() as usize);
-    match (u32::try_from(start), u32::try_from(part.len())) {
-        (Ok(start), Ok(len)) if start as usize + len as usize <= base.len() => Span { start, len },
-        _ => Span::default(),
+        clear(&slot.parents, cells);
     }
 }
 

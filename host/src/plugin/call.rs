@@ -420,9 +420,7 @@ impl Plugin {
         let _slot = inner.engine.slots.take();
         let patience = Duration::from_millis(limits.isolation_ms);
         let mut plan = Plan::new(batch.len(), limits.traps, patience);
-        let none =
-            || Outcome::Failed(Fault::Invalid(String::from("it gave no answer")).rejection());
-        let mut outcomes: Vec<Outcome> = std::iter::repeat_with(none).take(batch.len()).collect();
+        let mut outcomes: Vec<Option<Outcome>> = batch.records.iter().map(|_| None).collect();
         let mut traps = 0;
         while let Some(slice) = plan.next() {
             let started = Instant::now();
@@ -430,7 +428,7 @@ impl Plugin {
                 Ok(mapped) => {
                     plan.mapped(started.elapsed());
                     for (outcome, mapped) in outcomes[slice].iter_mut().zip(mapped) {
-                        *outcome = mapped;
+                        *outcome = Some(mapped);
                     }
                     continue;
                 }
@@ -442,7 +440,7 @@ impl Plugin {
                 Verdict::Divided => {}
                 Verdict::Guilty(i) => {
                     traps += 1;
-                    outcomes[i] = Outcome::Failed(fault.rejection());
+                    outcomes[i] = Some(Outcome::Failed(fault.rejection()));
                 }
                 Verdict::TooMany(_) => {
                     return Err(Error::TooManyTraps {
@@ -459,8 +457,10 @@ impl Plugin {
                 }
             }
         }
+        let none =
+            || Outcome::Failed(Fault::Invalid(String::from("it gave no answer")).rejection());
         Ok(Mapped {
-            outcomes,
+            outcomes: outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(none)).collect(),
             traps,
             logs: batching.logs.lines,
             logs_dropped: batching.logs.dropped,

@@ -1,4 +1,4 @@
-//! Blocks: texts of records and bodies of outputs, some fifty together, compressed.
+//! Blocks: records and the bodies that were made of them, some hundred texts together, compressed.
 //!
 //! A block is written once. A count of its texts that are still in use is kept (256 blocks' counts to a key), and a block
 //! that nothing uses any more is removed by the commit that took its last use away.
@@ -11,14 +11,19 @@ use super::codec::{self, Put, Take};
 use super::disk::{Disk, Writes, part_key};
 use super::error::Error;
 use super::layout::Space;
-use crate::model::RecordId;
+use super::texts::{Raw, Texts, Writer};
+use crate::model::{Body, RecordId};
 
 /// Texts are gathered until a block has this many bytes.
-const FULL: usize = 64 * 1024;
+const FULL: usize = 128 * 1024;
 /// The longest text that unpacking will make.
 const LONGEST: usize = 1 << 30;
 /// Unpacked blocks kept for readers.
 const KEPT: usize = 128;
+/// So many numbers of blocks ahead have their keys before their blocks. sled writes all values of a node anew when it cuts
+/// the node in two, and appended blocks have each node cut again and again: a block was written three times. A node whose
+/// keys are there already is not cut.
+const SHELF: u64 = 128;
 /// Counts to a key.
 const GROUP: u64 = 256;
 
@@ -31,24 +36,33 @@ pub(super) struct Place {
     pub(super) index: u32,
 }
 
-/// Packs bytes.
-pub(super) struct Packer(zstd::bulk::Compressor<'static>);
+/// Packs bytes, in buffers that stay.
+pub(super) struct Packer {
+    compressor: zstd::bulk::Compressor<'static>,
+    packed: Vec<u8>,
+    /// Where the texts of a block are gathered.
+    texts: Vec<u8>,
+}
 
 impl Packer {
     /// A packer of this zstd level (negative: quicker).
     pub(super) fn new(level: i32) -> Result<Self, Error> {
-        zstd::bulk::Compressor::new(level.clamp(-50, 19))
-            .map(Self)
-            .map_err(|source| Error::Io { doing: "preparing compression", source })
+        let compressor = zstd::bulk::Compressor::new(level.clamp(-50, 19))
+            .map_err(|source| Error::Io { doing: "preparing compression", source })?;
+        Ok(Self { compressor, packed: Vec::new(), texts: Vec::new() })
     }
 
     /// Its packed form, behind its length.
     pub(super) fn pack(&mut self, plain: &[u8]) -> Result<Vec<u8>, Error> {
-        let packed =
-            self.0.compress(plain).map_err(|source| Error::Io { doing: "compressing", source })?;
+        let Self { compressor, packed, .. } = self;
+        packed.clear();
+        packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        compressor
+            .compress_to_buffer(plain, packed)
+            .map_err(|source| Error::Io { doing: "compressing", source })?;
         let mut payload = Vec::with_capacity(packed.len() + 5);
         payload.number(plain.len() as u64);
-        payload.extend_from_slice(&packed);
+        payload.extend_from_slice(packed);
         Ok(payload)
     }
 }
@@ -76,32 +90,15 @@ pub(super) fn unpack(key: &[u8], payload: &[u8]) -> Result<Vec<u8>, Error> {
     if plain.len() == len { Ok(plain) } else { Err(codec::unfit(key, "it is too short")) }
 }
 
-/// Which texts a block gathers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Records as Salesforce sent them.
-    Raw,
-    /// Bodies of outputs.
-    Body,
-}
-
-/// A block in the making.
-#[derive(Default)]
-struct Builder {
-    number: u64,
-    ids: Vec<RecordId>,
-    lens: Vec<usize>,
-    texts: Vec<u8>,
-}
-
 /// The changes that one commit makes to blocks.
 pub(super) struct Blocks<'a> {
     disk: &'a Disk,
     packer: &'a mut Packer,
     /// The number of the next new block.
     pub(super) next: u64,
-    raw: Builder,
-    body: Builder,
+    /// The texts of the block in the making, and its number.
+    texts: Writer<'a>,
+    number: u64,
     /// Counts by group: uses * 2, + 1 when the block has several parts.
     live: HashMap<u64, Vec<u64>>,
     /// Blocks whose last use this commit takes away.
@@ -111,60 +108,65 @@ pub(super) struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     /// No changes yet; new blocks are numbered from `next`.
     pub(super) fn new(disk: &'a Disk, packer: &'a mut Packer, next: u64) -> Self {
-        let (raw, body) = Default::default();
-        Self { disk, packer, next, raw, body, live: HashMap::new(), dead: Vec::new() }
+        let texts = Writer::new(std::mem::take(&mut packer.texts));
+        Self { disk, packer, next, texts, number: next, live: HashMap::new(), dead: Vec::new() }
     }
 
-    /// Adds a text of this record and tells its place; a full block goes to `writes`.
-    pub(super) fn add(
+    /// Adds a record and tells where it is.
+    pub(super) fn add_raw(
         &mut self,
-        kind: Kind,
-        id: RecordId,
-        text: &str,
+        id: &RecordId,
+        raw: Raw<'a>,
         writes: &mut Writes,
     ) -> Result<Place, Error> {
-        let builder = self.builder(kind);
-        if !builder.ids.is_empty() && builder.texts.len() + text.len() > FULL {
-            self.close(kind, writes)?;
-        }
-        let next = self.next;
-        let builder = self.builder(kind);
-        let opened = builder.ids.is_empty();
-        if opened {
-            builder.number = next;
-            builder.texts.reserve(FULL);
-        }
-        let index = builder.ids.len() as u32;
-        builder.ids.push(id);
-        builder.lens.push(text.len());
-        builder.texts.extend_from_slice(text.as_bytes());
-        let place = Place { block: builder.number, index };
-        self.next += u64::from(opened);
-        Ok(place)
+        self.open(raw.text.len(), writes)?;
+        Ok(Place { block: self.number, index: self.texts.add_raw(id, raw) })
     }
 
-    fn builder(&mut self, kind: Kind) -> &mut Builder {
-        match kind {
-            Kind::Raw => &mut self.raw,
-            Kind::Body => &mut self.body,
-        }
+    /// Adds a body and tells where it is. It takes least room right behind its record.
+    pub(super) fn add_body(
+        &mut self,
+        id: &RecordId,
+        kind: u16,
+        body: &Body,
+        writes: &mut Writes,
+    ) -> Result<Place, Error> {
+        self.open(body.len(), writes)?;
+        Ok(Place { block: self.number, index: self.texts.add_body(id, kind, body) })
     }
 
-    fn close(&mut self, kind: Kind, writes: &mut Writes) -> Result<(), Error> {
-        let builder = std::mem::take(self.builder(kind));
-        if builder.ids.is_empty() {
+    /// Makes sure of a block with room for a text; a full one goes to `writes`.
+    fn open(&mut self, len: usize, writes: &mut Writes) -> Result<(), Error> {
+        if self.texts.count() > 0 && self.texts.bytes() + len > FULL {
+            self.close(writes)?;
+        }
+        if self.texts.count() == 0 {
+            self.number = self.next;
+            self.next += 1;
+            self.make_room()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the keys of the next shelf when the first block of this one comes.
+    fn make_room(&self) -> Result<(), Error> {
+        if self.number % SHELF != 0 {
             return Ok(());
         }
-        let mut plain = Vec::with_capacity(builder.texts.len() + builder.ids.len() * 18 + 4);
-        plain.number(builder.ids.len() as u64);
-        for (id, len) in builder.ids.iter().zip(&builder.lens) {
-            plain.extend_from_slice(&id.as_bytes()[..15]);
-            plain.number(*len as u64);
+        let from = if self.number == 0 { 1 } else { self.number + SHELF };
+        (from..self.number + 2 * SHELF)
+            .try_for_each(|block| self.disk.make_room(Space::Block.number(block)))
+    }
+
+    fn close(&mut self, writes: &mut Writes) -> Result<(), Error> {
+        if self.texts.count() == 0 {
+            return Ok(());
         }
-        plain.extend_from_slice(&builder.texts);
-        let packed = self.packer.pack(&plain)?;
-        let parts = writes.put_long(Space::Block.number(builder.number), &packed);
-        *self.count(builder.number)? = builder.ids.len() as u64 * 2 + u64::from(parts > 1);
+        let texts = u64::from(self.texts.count());
+        let Self { texts: writer, packer, .. } = self;
+        let packed = writer.take(|payload| packer.pack(payload))?;
+        let parts = writes.put_long(Space::Block.number(self.number), &packed);
+        *self.count(self.number)? = texts * 2 + u64::from(parts > 1);
         Ok(())
     }
 
@@ -201,8 +203,8 @@ impl<'a> Blocks<'a> {
 
     /// Writes the blocks in hand and the counts, removes blocks without uses, and tells the next block's number.
     pub(super) fn finish(mut self, writes: &mut Writes) -> Result<u64, Error> {
-        self.close(Kind::Raw, writes)?;
-        self.close(Kind::Body, writes)?;
+        self.close(writes)?;
+        self.packer.texts = std::mem::take(&mut self.texts).into_room();
         for block in std::mem::take(&mut self.dead) {
             let count = self.count(block)?;
             let parts = *count == 1;
@@ -249,41 +251,18 @@ fn remove_parts(disk: &Disk, block: u64, writes: &mut Writes) -> Result<(), Erro
 /// An unpacked block.
 pub(super) struct Block {
     number: u64,
-    plain: Vec<u8>,
-    /// Of each text: its record, where it begins and ends.
-    items: Vec<([u8; 15], usize, usize)>,
+    texts: Texts,
 }
 
 impl Block {
-    pub(super) fn read(number: u64, key: &[u8], plain: Vec<u8>) -> Result<Self, Error> {
-        let mut take = Take(&plain);
-        let mut items = Vec::new();
-        let read = (|| {
-            let count = take.small()?;
-            for _ in 0..count {
-                let id: [u8; 15] = take.exactly(15)?.try_into().ok()?;
-                items.push((id, 0, take.small()? as usize));
-            }
-            let mut at = plain.len() - take.0.len();
-            for (_, start, end) in &mut items {
-                (*start, *end) = (at, at.checked_add(*end)?);
-                at = *end;
-            }
-            (at == plain.len()).then_some(())
-        })();
-        read.ok_or_else(|| codec::unfit(key, "it cannot be read"))?;
-        Ok(Self { number, plain, items })
+    pub(super) fn read(number: u64, key: &[u8], payload: Vec<u8>) -> Result<Self, Error> {
+        let texts = Texts::read(payload).ok_or_else(|| codec::unfit(key, "it cannot be read"))?;
+        Ok(Self { number, texts })
     }
 
     /// The text at this place, which must belong to this record.
-    pub(super) fn text(&self, index: u32, id: &RecordId) -> Result<&str, Error> {
-        let found = self
-            .items
-            .get(index as usize)
-            .filter(|(owner, ..)| owner[..] == id.as_bytes()[..15])
-            .and_then(|&(_, start, end)| self.plain.get(start..end))
-            .and_then(|bytes| std::str::from_utf8(bytes).ok());
-        found.ok_or_else(|| {
+    pub(super) fn text(&self, index: u32, id: &RecordId) -> Result<String, Error> {
+        self.texts.text(index, id).ok_or_else(|| {
             let key = Space::Block.number(self.number);
             codec::unfit(&key, &format!("text {index} is not one of record {id}"))
         })

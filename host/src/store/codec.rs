@@ -20,11 +20,18 @@ fn sum(key: &[u8], payload: &[u8]) -> [u8; 4] {
 
 /// The value to store for this payload under this key.
 pub(super) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(HEAD + payload.len());
+    let mut value = Vec::new();
+    seal_into(&mut value, key, payload);
+    value
+}
+
+/// The same in a buffer, which is written over.
+pub(super) fn seal_into(value: &mut Vec<u8>, key: &[u8], payload: &[u8]) {
+    value.clear();
+    value.reserve(HEAD + payload.len());
     value.push(VERSION);
     value.extend_from_slice(&sum(key, payload));
     value.extend_from_slice(payload);
-    value
 }
 
 /// The payload of a stored value; the error names tree and key when it does not fit.

@@ -22,7 +22,8 @@ use super::disk::Writes;
 use super::entry::State;
 use super::error::Error;
 use super::feed::Lines;
-use super::known::{Known, read_entries};
+use super::groups::Entries;
+use super::known::Known;
 use super::layout::Space;
 use super::mapping::Remap;
 use super::meta::{Meta, SyncState, to_json};
@@ -32,7 +33,7 @@ use super::records::Failed;
 use super::runs::{read_state, write_run};
 use super::{Store, arrivals};
 use crate::model::{
-    Batch, Counts, Cursor, Maker, Outcome, PageNote, RecordId, Rejection, Run, RunId, SyncName,
+    Batch, Counts, Cursor, Maker, Outcome, PageNote, Rejection, Run, RunId, SyncName,
 };
 
 /// A mapped batch, and where the sync stands after it.
@@ -112,8 +113,7 @@ impl Store {
         let state = read_state(disk, sync)?;
         if state.number != known.number {
             // Another batch of this sync was committed since.
-            let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
-            (known.groups, known.entries) = read_entries(disk, sync, &ids)?;
+            known.refresh(disk, sync, batch)?;
         }
 
         let mut planner = Planner {
@@ -126,11 +126,12 @@ impl Store {
             blocks: Blocks::new(disk, &mut writer.packer, writer.meta.next_block),
             writes,
             feed: Lines::default(),
-            entries: Vec::with_capacity(batch.len()),
+            entries: Entries::default(),
             owners: HashMap::new(),
             track: false,
             again: commit.remap.is_some(),
             conflicts: 0,
+            kind: None,
         };
         let changes = planner.plan(batch, known, outcomes)?;
         let Planner { mut state, names, blocks, mut writes, feed, conflicts, .. } = planner;

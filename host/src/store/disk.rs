@@ -23,13 +23,15 @@ pub(super) const PART: usize = 48 * 1024;
 #[derive(Default)]
 pub(super) struct Writes {
     batch: sled::Batch,
+    /// A value in the making: sled makes its own copy.
+    value: Vec<u8>,
 }
 
 impl Writes {
     /// Stores a payload of at most [`PART`] bytes.
     pub(super) fn put(&mut self, key: Vec<u8>, payload: &[u8]) {
-        let value = codec::seal(&key, payload);
-        self.batch.insert(key, value);
+        codec::seal_into(&mut self.value, &key, payload);
+        self.batch.insert(key, self.value.as_slice());
     }
 
     /// Stores a payload of any length under a key and, where needed, longer keys; tells how many parts it took.
@@ -203,6 +205,12 @@ impl Disk {
     /// Makes all changes at once; durable after [`Disk::flush`].
     pub(super) fn apply(&self, writes: Writes) -> Result<(), Error> {
         self.stop_on_failure(|| fence("writing", || self.tree.apply_batch(writes.batch)))
+    }
+
+    /// Makes a key without a payload, for a value to come. It is no part of any step: it may survive a crash or not.
+    pub(super) fn make_room(&self, key: Vec<u8>) -> Result<(), Error> {
+        let empty = codec::seal(&key, &[]);
+        self.stop_on_failure(|| fence("writing", || self.tree.insert(key, empty).map(drop)))
     }
 
     /// Makes everything durable.

@@ -71,6 +71,12 @@ impl Entry {
     /// Its payload.
     pub(super) fn write(&self) -> Vec<u8> {
         let mut to = Vec::with_capacity(64);
+        self.write_to(&mut to);
+        to
+    }
+
+    /// Appends its payload.
+    pub(super) fn write_to(&self, to: &mut Vec<u8>) {
         let mut flags = match &self.state {
             State::Mapped => 0,
             State::Skipped(_) => SKIPPED,
@@ -117,7 +123,6 @@ impl Entry {
                 to.push(touch.became.code());
             }
         }
-        to
     }
 
     /// The entry under this key.

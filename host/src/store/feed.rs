@@ -323,6 +323,6 @@ impl Store {
     /// The text at a place; none when its block is no longer stored.
     pub(super) fn text(&self, place: Place, id: &RecordId) -> Result<Option<String>, Error> {
         let block = self.0.blocks.block(&self.0.disk, place.block)?;
-        block.map(|block| block.text(place.index, id).map(str::to_owned)).transpose()
+        block.map(|block| block.text(place.index, id)).transpose()
     }
 }

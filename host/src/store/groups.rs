@@ -3,7 +3,6 @@
 //! sled's time and memory follow the number of keys, so entries are grouped: a group's key is its first record, and it
 //! covers the ids up to the next group's key. Entries are never removed, so groups only grow and are cut in pieces.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use sled::IVec;
@@ -48,6 +47,12 @@ impl Group {
         Ok(Self { key, payload, items })
     }
 
+    /// Whether it is stored as `other` was; sled hands out the same bytes as long as nobody changes them.
+    fn is_as(&self, other: &Self) -> bool {
+        let same = self.payload.as_ptr() == other.payload.as_ptr();
+        self.key == other.key && (same || self.payload == other.payload)
+    }
+
     fn entry(&self, id: &RecordId) -> Result<Option<Entry>, Error> {
         let id = short(id);
         let Ok(at) = self.items.binary_search_by(|(held, _)| held.cmp(&id)) else {
@@ -72,6 +77,22 @@ pub(super) fn parse(payload: &[u8]) -> Option<Vec<(Id, Range<usize>)>> {
         items.push((id, end - entry.len()..end));
     }
     (take.0.is_empty() && !items.is_empty()).then_some(items)
+}
+
+/// Entries to be written, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    bytes: Vec<u8>,
+    places: Vec<(RecordId, Range<usize>)>,
+}
+
+impl Entries {
+    /// Adds the entry of a record; each record has one.
+    pub(super) fn add(&mut self, id: RecordId, entry: &Entry) {
+        let start = self.bytes.len();
+        entry.write_to(&mut self.bytes);
+        self.places.push((id, start..self.bytes.len()));
+    }
 }
 
 /// The groups that cover the records of a batch, as they were read.
@@ -129,33 +150,39 @@ impl Groups {
     }
 
     /// The entry of a record that was asked for.
-    pub(super) fn entry(&self, id: &RecordId) -> Result<Option<Entry>, Error> {
-        self.of(id).map_or(Ok(None), |at| self.0[at].entry(id))
+    pub(super) fn entry(&self, id: &RecordId) -> Result<Option<Box<Entry>>, Error> {
+        self.of(id).map_or(Ok(None), |at| self.0[at].entry(id).map(|entry| entry.map(Box::new)))
+    }
+
+    /// Whether the group that covers a record is just as it was in `before`; then so is the record's entry.
+    pub(super) fn is_as_in(&self, before: &Self, id: &RecordId) -> bool {
+        match (self.of(id), before.of(id)) {
+            (Some(now), Some(then)) => self.0[now].is_as(&before.0[then]),
+            (now, then) => now.is_none() && then.is_none(),
+        }
     }
 
     /// Writes the groups anew that these entries change; the groups must be those of their records.
-    pub(super) fn write(
-        &self,
-        sync: u16,
-        mut changed: Vec<(RecordId, Vec<u8>)>,
-        writes: &mut Writes,
-    ) {
-        changed.sort_by_key(|(id, _)| *id);
-        let mut changed = changed.into_iter().map(|(id, entry)| (id, short(&id), entry)).peekable();
+    pub(super) fn write(&self, sync: u16, mut changed: Entries, writes: &mut Writes) {
+        changed.places.sort_by_key(|(id, _)| *id);
+        let bytes = |(id, place): &(RecordId, Range<usize>)| {
+            (*id, short(id), &changed.bytes[place.clone()])
+        };
+        let mut changed = changed.places.iter().map(bytes).peekable();
         while let Some((first, ..)) = changed.peek() {
             let at = self.of(first);
             let group = at.map(|at| &self.0[at]);
             let mut old = group.map_or(&[][..], |group| &group.items).iter().peekable();
-            let mut merged: Vec<(Id, Cow<'_, [u8]>)> = Vec::new();
+            let mut merged: Vec<(Id, &[u8])> = Vec::new();
             while let Some((_, id, entry)) = changed.next_if(|(id, ..)| self.of(id) == at) {
                 while let Some((held, range)) = old.next_if(|(held, _)| *held <= id) {
                     if *held < id {
-                        merged.push((*held, Cow::Borrowed(text(group, range))));
+                        merged.push((*held, text(group, range)));
                     }
                 }
-                merged.push((id, Cow::Owned(entry)));
+                merged.push((id, entry));
             }
-            merged.extend(old.map(|(held, range)| (*held, Cow::Borrowed(text(group, range)))));
+            merged.extend(old.map(|(held, range)| (*held, text(group, range))));
             cut(sync, &merged, writes);
         }
     }
@@ -166,7 +193,7 @@ fn text<'a>(group: Option<&'a Group>, range: &Range<usize>) -> &'a [u8] {
 }
 
 /// Writes entries in groups of about the same size.
-fn cut(sync: u16, entries: &[(Id, Cow<'_, [u8]>)], writes: &mut Writes) {
+fn cut(sync: u16, entries: &[(Id, &[u8])], writes: &mut Writes) {
     let pieces = if entries.len() < 2 * SIZE { 1 } else { entries.len() / SIZE };
     let most = entries.len().div_ceil(pieces.max(1));
     let mut rest = entries;

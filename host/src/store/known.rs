@@ -19,7 +19,7 @@ pub struct Known {
     /// The groups that the records' entries are in, or belong into.
     pub(super) groups: Groups,
     /// The entries of the records that were stored.
-    pub(super) entries: Vec<Option<Entry>>,
+    pub(super) entries: Vec<Option<Box<Entry>>>,
     unchanged: Vec<bool>,
 }
 
@@ -28,6 +28,19 @@ impl Known {
     /// overlap, and what failed once would be told again by every run until somebody retries it.
     pub fn unchanged(&self, i: usize) -> bool {
         self.unchanged.get(i).copied().unwrap_or(false)
+    }
+
+    /// Catches up with the commits of the sync that were made since: only entries whose neighbours changed are read anew.
+    pub(super) fn refresh(&mut self, disk: &Disk, sync: u16, batch: &Batch) -> Result<(), Error> {
+        let ids: Vec<RecordId> = batch.records.iter().map(|record| record.id).collect();
+        let groups = read_groups(disk, sync, &ids)?;
+        for (id, entry) in ids.iter().zip(&mut self.entries) {
+            if !groups.is_as_in(&self.groups, id) {
+                *entry = groups.entry(id)?;
+            }
+        }
+        self.groups = groups;
+        Ok(())
     }
 
     /// Whether record `i` is stored.
@@ -43,7 +56,7 @@ impl Store {
         let digests: Vec<u64> =
             (0..batch.len()).map(|i| xxh3_64(batch.raw(i).as_bytes())).collect();
         let Some(sync) = self.sync_number(sync) else {
-            let entries = vec![None; batch.len()];
+            let entries = batch.records.iter().map(|_| None).collect();
             let unchanged = vec![false; batch.len()];
             return Ok(Known { digests, entries, unchanged, ..Known::default() });
         };
@@ -73,10 +86,14 @@ pub(super) fn read_entries(
     disk: &Disk,
     sync: u16,
     ids: &[RecordId],
-) -> Result<(Groups, Vec<Option<Entry>>), Error> {
-    let mut sorted = ids.to_vec();
-    sorted.sort_unstable();
-    let groups = Groups::read(disk, sync, &sorted)?;
+) -> Result<(Groups, Vec<Option<Box<Entry>>>), Error> {
+    let groups = read_groups(disk, sync, ids)?;
     let entries = ids.iter().map(|id| groups.entry(id)).collect::<Result<_, Error>>()?;
     Ok((groups, entries))
+}
+
+fn read_groups(disk: &Disk, sync: u16, ids: &[RecordId]) -> Result<Groups, Error> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    Groups::read(disk, sync, &sorted)
 }

@@ -5,7 +5,8 @@ use super::error::Error;
 use super::layout::Space;
 use crate::model::{Cursor, Stamp};
 
-/// The format of the layout as a whole: 2 added what a record and a sync remember of the past, which 1 could not read.
+/// The format of the layout as a whole: 2 added what a record and a sync remember of the past, and blocks of resembling
+/// texts, which 1 could not read. What 1 wrote is still read.
 pub(super) const FORMAT: u64 = 2;
 
 /// Where the sequences end.

@@ -38,6 +38,7 @@ mod search;
 mod small;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

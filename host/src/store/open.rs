@@ -185,5 +185,13 @@ fn check(disk: &Disk, meta: &Meta, acknowledged: u64) -> Result<(), Error> {
         }
     };
     above(Space::Run, meta.next_run)?;
-    above(Space::Block, meta.next_block)
+    // Keys beyond the last block are there already, but nothing is under them yet.
+    for item in disk.from(&Space::Block.prefix(), &Space::Block.number(meta.next_block)) {
+        let (key, payload) = item?;
+        if !payload.is_empty() {
+            let reason = format!("it lies beyond the last one, {}", meta.next_block);
+            return Err(codec::unfit(&key, &reason));
+        }
+    }
+    Ok(())
 }

@@ -1,21 +1,24 @@
 //! What a batch's outcomes change: decided against what is stored, gathered into one set of writes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::block::{Blocks, Kind};
+use super::block::{Blocks, Place};
 use super::commit::Verdict;
 use super::disk::{Disk, Writes};
 use super::entry::{Entry, Held, State};
 use super::error::Error;
 use super::feed::Lines;
+use super::groups::Entries;
 use super::known::{Known, read_entries};
 use super::layout::{self, Space};
 use super::meta::SyncState;
 use super::names::{Class, Names};
 use super::records::{read_id, record_key};
-use crate::model::{Batch, Outcome, Output, Record, RecordId, Rejection, RunId};
+use super::texts::Raw;
+use crate::model::{Batch, Body, Outcome, Output, Record, RecordId, Rejection, RunId};
 
 /// The longest key of an output, in bytes.
 const LONGEST_KEY: usize = 512;
@@ -40,7 +43,7 @@ struct Want {
     kind: u16,
     /// None: the record's id.
     key: Option<String>,
-    body: String,
+    body: Body,
 }
 
 /// The work on one batch.
@@ -55,7 +58,7 @@ pub(super) struct Planner<'a> {
     pub(super) writes: Writes,
     pub(super) feed: Lines,
     /// The entries to write.
-    pub(super) entries: Vec<(RecordId, Vec<u8>)>,
+    pub(super) entries: Entries,
     /// Who has a key, as far as this batch had to ask or has changed it.
     pub(super) owners: HashMap<(u16, String), Option<RecordId>>,
     /// Whether keys that are their record's id must be looked after too: only when a record claims the id of another.
@@ -63,13 +66,15 @@ pub(super) struct Planner<'a> {
     /// Whether stored records are mapped again: those that come out as they are stored are not touched.
     pub(super) again: bool,
     pub(super) conflicts: u64,
+    /// The kind of the last output, and its number: the next one is nearly always of the same.
+    pub(super) kind: Option<(Arc<str>, u16)>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     /// Decides every record's change, in order, and gathers the writes.
     pub(super) fn plan(
         &mut self,
-        batch: &Batch,
+        batch: &'a Batch,
         mut known: Known,
         verdicts: Vec<Verdict>,
     ) -> Result<Vec<Change>, Error> {
@@ -132,10 +137,9 @@ impl Planner<'_> {
         self.find_owners(batch, &acts, &wants, &known)?;
         for i in (0..batch.len()).filter(|&i| acts[i]) {
             if changes[i] != Change::Unchanged {
-                let entry = known.entries[i].take();
+                let entry = known.entries[i].take().map(|entry| *entry);
                 let wants = std::mem::take(&mut wants[i]);
-                let raw = (batch.raw(i), known.digests[i]);
-                self.record(&batch.records[i], raw, entry, wants, &mut changes[i])?;
+                self.record(batch, i, known.digests[i], entry, wants, &mut changes[i])?;
             }
         }
         known.groups.write(self.sync, std::mem::take(&mut self.entries), &mut self.writes);
@@ -153,7 +157,11 @@ impl Planner<'_> {
         let mut size = 0;
         let many = outputs.len() > 1;
         for Output { kind, key, body } in outputs {
-            let named = self.names.give(Class::Kind, &kind, &mut self.writes)?;
+            let named = match &self.kind {
+                Some((last, number)) if Arc::ptr_eq(last, &kind) => *number,
+                _ => self.names.give(Class::Kind, &kind, &mut self.writes)?,
+            };
+            self.kind = Some((kind.clone(), named));
             size += key.len() + 24;
             let fault = if key.is_empty() {
                 Some(("output.no-key", format!("an output of kind {kind} has an empty key")))
@@ -266,12 +274,14 @@ impl Planner<'_> {
     /// Writes one record: its outputs, its text, its entry.
     fn record(
         &mut self,
-        record: &Record,
-        (raw, digest): (&str, u64),
+        batch: &'a Batch,
+        i: usize,
+        digest: u64,
         old: Option<Entry>,
         wants: Vec<Want>,
         change: &mut Change,
     ) -> Result<(), Error> {
+        let record = &batch.records[i];
         let id = record.id;
         let taken = wants
             .iter()
@@ -296,11 +306,6 @@ impl Planner<'_> {
             Some(entry) => (entry.outputs, entry.raw.map(|place| (place, entry.digest))),
             None => (Vec::new(), None),
         };
-        let outputs = match &state {
-            State::Mapped => self.outputs(&id, held, wants)?,
-            // A skipped record's were retracted already; a failed one keeps its own.
-            State::Skipped(_) | State::Failed(_) => held,
-        };
         let keep = self.keep_raw || matches!(state, State::Failed(_));
         let raw = match old_raw {
             Some((place, was)) if keep && was == digest => Some(place),
@@ -308,20 +313,29 @@ impl Planner<'_> {
                 if let Some((place, _)) = other {
                     self.blocks.release(place)?;
                 }
-                if keep {
-                    Some(self.blocks.add(Kind::Raw, id, raw, &mut self.writes)?)
-                } else {
-                    None
-                }
+                if keep { Some(self.add_raw(batch, i)?) } else { None }
             }
+        };
+        let outputs = match &state {
+            State::Mapped => self.outputs(&id, held, wants)?,
+            // A skipped record's were retracted already; a failed one keeps its own.
+            State::Skipped(_) | State::Failed(_) => held,
         };
         let deleted = record.deleted || *change == Change::Deleted;
         self.count(&id, was, &state, deleted);
         self.state.stored.newest = self.state.stored.newest.max(Some(record.stamp));
         let (stamp, run) = (record.stamp, self.run);
         let entry = Entry { state, deleted, stamp, digest, run, raw, outputs, history };
-        self.entries.push((id, entry.write()));
+        self.entries.add(id, &entry);
         Ok(())
+    }
+
+    /// Stores a record as Salesforce sent it.
+    fn add_raw(&mut self, batch: &'a Batch, i: usize) -> Result<Place, Error> {
+        let record = &batch.records[i];
+        let base = record.at.start as usize;
+        let raw = Raw { text: batch.raw(i), leaves: batch.leaves(i), base };
+        self.blocks.add_raw(&record.id, raw, &mut self.writes)
     }
 
     /// Stores the outputs that are new or changed.
@@ -342,7 +356,7 @@ impl Planner<'_> {
                 outputs.push(old.clone());
                 continue;
             }
-            let place = self.blocks.add(Kind::Body, *id, &body, &mut self.writes)?;
+            let place = self.blocks.add_body(id, kind, &body, &mut self.writes)?;
             self.feed.add(id, kind, key.as_deref(), Some(place));
             match old {
                 Some(old) => self.blocks.release(old.place)?,

@@ -1,10 +1,10 @@
 //! Reading records, outputs and failures.
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Store;
-use super::block::unpack;
+use super::block::{Place, unpack};
 use super::codec;
 use super::entry::{Entry, Held, State, Touch};
 use super::error::Error;
@@ -12,7 +12,7 @@ use super::groups;
 use super::layout::{self, Space, id_of, number_at};
 use super::meta::from_json;
 use super::names::Class;
-use crate::model::{Output, RecordId, Rejection, RunId, Span, Stamp, SyncName};
+use crate::model::{Output, RecordId, Rejection, RunId, Span, Stamp, SyncName, Text};
 
 /// A record as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +77,7 @@ pub enum Pick {
 #[derive(Debug, Clone)]
 pub struct RawBatch {
     /// Their texts.
-    pub text: Bytes,
+    pub text: Text,
     /// Where each lies.
     pub spans: Vec<Span>,
     /// Records among them that were picked, but whose text was not kept.
@@ -140,9 +140,9 @@ impl Store {
         let (Some(sync), Some(number)) = numbers else { return Ok(None) };
         for _ in 0..TRIES {
             let Some((id, held)) = self.find(sync, number, key)? else { return Ok(None) };
-            if let Some(body) = self.text(held.place, &id)? {
+            if let Some(body) = self.checked(held.place, &id, held.digest)? {
                 let kind = self.names().name(Class::Kind, number)?;
-                return Ok(Some(Output { kind, key: key.to_owned(), body }));
+                return Ok(Some(Output { kind, key: key.to_owned(), body: body.into() }));
             }
         }
         Err(codec::unfit(&layout::index(sync, number, key), "the block of its body is missing"))
@@ -256,22 +256,35 @@ impl Store {
         Err(codec::unfit(&key, "a block that it names is missing"))
     }
 
+    /// The text at a place, which must have this digest; none when its block is no longer stored.
+    fn checked(&self, place: Place, id: &RecordId, digest: u64) -> Result<Option<String>, Error> {
+        let text = self.text(place, id)?;
+        if text.as_ref().is_some_and(|text| xxh3_64(text.as_bytes()) != digest) {
+            let key = Space::Block.number(place.block);
+            return Err(codec::unfit(
+                &key,
+                &format!("text {} is not the one of record {id}", place.index),
+            ));
+        }
+        Ok(text)
+    }
+
     /// None when a block is missing, because the entry is no longer the stored one.
     fn try_view(&self, id: RecordId, entry: Entry) -> Result<Option<RecordView>, Error> {
         let history = entry.touches();
         let raw = match entry.raw {
             None => None,
-            Some(place) => match self.text(place, &id)? {
+            Some(place) => match self.checked(place, &id, entry.digest)? {
                 Some(text) => Some(text),
                 None => return Ok(None),
             },
         };
         let mut outputs = Vec::with_capacity(entry.outputs.len());
         for held in entry.outputs {
-            let Some(body) = self.text(held.place, &id)? else { return Ok(None) };
+            let Some(body) = self.checked(held.place, &id, held.digest)? else { return Ok(None) };
             let kind = self.names().name(Class::Kind, held.kind)?;
             let key = held.key.unwrap_or_else(|| id.as_str().to_owned());
-            outputs.push(Output { kind, key, body });
+            outputs.push(Output { kind, key, body: body.into() });
         }
         let Entry { stamp, deleted, state, run, .. } = entry;
         Ok(Some(RecordView { id, stamp, deleted, state, raw, outputs, run, history }))
@@ -296,7 +309,7 @@ impl Store {
                 return Ok(None);
             }
             let Some(place) = entry.raw else { return Ok(Some(None)) };
-            if let Some(text) = self.text(place, id)? {
+            if let Some(text) = self.checked(place, id, entry.digest)? {
                 return Ok(Some(Some(text)));
             }
         }
@@ -312,14 +325,14 @@ impl RawBatches {
             Pick::All | Pick::Since(_) => Box::new(groups::ids(&store.0.disk, sync, after)),
             Pick::Failed | Pick::FailedIn(_) => Box::new(store.failed_ids(sync, after)),
         };
-        let mut text = Vec::new();
+        let mut text = String::new();
         let (mut spans, mut without, mut seen) = (Vec::new(), Vec::new(), 0);
         for item in ids {
             let id = item?;
             match store.picked(sync, &id, self.pick)? {
                 Some(Some(raw)) => {
                     spans.push(Span { start: text.len() as u32, len: raw.len() as u32 });
-                    text.extend_from_slice(raw.as_bytes());
+                    text.push_str(&raw);
                 }
                 Some(None) => without.push(id),
                 None => {}
@@ -332,7 +345,8 @@ impl RawBatches {
             }
         }
         let Some(last) = self.after.filter(|_| seen > 0) else { return Ok(None) };
-        Ok(Some(RawBatch { text: Bytes::from(text), spans, without, last, seen: seen as u64 }))
+        let text = Text::from(text);
+        Ok(Some(RawBatch { text, spans, without, last, seen: seen as u64 }))
     }
 }
 

@@ -1,7 +1,5 @@
 //! The commit that goes on while the next batch is mapped.
 
-use std::collections::HashSet;
-
 use tokio::task::JoinHandle;
 
 use crate::model::{Batch, RecordId};
@@ -12,20 +10,27 @@ use super::job::{Job, Ready};
 /// The batch that is being committed, if there is one.
 #[derive(Default)]
 pub(super) struct Committing {
-    ids: HashSet<RecordId>,
+    /// Its records, sorted.
+    ids: Vec<RecordId>,
     task: Option<JoinHandle<Result<(), Error>>>,
 }
 
 impl Committing {
     /// Whether one of these records is just being committed: what is known of it then changes.
     pub(super) fn shares(&self, batch: &Batch) -> bool {
-        self.task.is_some() && batch.records.iter().any(|record| self.ids.contains(&record.id))
+        let (Some(_), Some(first), Some(last)) = (&self.task, self.ids.first(), self.ids.last())
+        else {
+            return false;
+        };
+        let mut ids = batch.records.iter().map(|record| record.id);
+        ids.any(|id| *first <= id && id <= *last && self.ids.binary_search(&id).is_ok())
     }
 
     /// Commits a batch beside everything else. The one before must have settled.
     pub(super) fn start(&mut self, job: &Job, ready: Ready) {
         self.ids.clear();
         self.ids.extend(ready.mapped.batch.records.iter().map(|record| record.id));
+        self.ids.sort_unstable();
         let job = job.clone();
         self.task = Some(tokio::spawn(async move { job.commit_page(ready).await }));
     }

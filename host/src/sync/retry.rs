@@ -1,9 +1,8 @@
 //! Maps the failed records of a run again, from the store: no API call is spent.
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Ending, PageNote, Run, RunId, Selection, Span, Trigger};
+use crate::model::{Ending, PageNote, Run, RunId, Selection, Span, Text, Trigger};
 use crate::store::{self, Failure, State};
 
 use super::job::blocking;
@@ -73,7 +72,7 @@ impl Job {
                 text.push_str(raw);
             }
         }
-        let batch = selection.read_records(&Bytes::from(text), &places)?;
+        let batch = selection.read_records(&Text::from(text), &places)?;
         let known = self.store.known(sync, &batch)?;
         let same: Vec<usize> = (0..batch.len()).filter(|&i| known.unchanged(i)).collect();
         if same.is_empty() {

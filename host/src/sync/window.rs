@@ -128,7 +128,13 @@ mod tests {
     }
 
     fn record(n: u32, stamp: i64) -> Record {
-        Record { id: id(n), stamp: Stamp(stamp), deleted: false, at: Span::default() }
+        Record {
+            id: id(n),
+            stamp: Stamp(stamp),
+            deleted: false,
+            at: Span::default(),
+            leaves: Span::default(),
+        }
     }
 
     #[test]

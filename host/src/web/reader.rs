@@ -462,7 +462,7 @@ fn record(found: store::RecordView) -> view::StoredRecord {
             .map(|output| view::Document {
                 kind: output.kind.to_string(),
                 key: output.key,
-                body: view::json(output.body),
+                body: view::json(output.body.into()),
             })
             .collect(),
         run: found.run,

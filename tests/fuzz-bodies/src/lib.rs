@@ -1,6 +1,8 @@
 //! What the fuzz targets do with their bytes. `tests/fuzz` feeds them from libFuzzer; the tests here feed them from
 //! proptest, so that they compile and hold with every change.
 
+mod oracle;
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -108,15 +110,18 @@ pub fn answer(data: &[u8]) {
     let text = Bytes::copy_from_slice(data);
     let fields = ["Id", "Name", "Email", "Account.Name", "Account.Owner.Name", "Amount", "Address"];
     let fields = fields.map(str::to_owned);
-    for selection in [
-        Selection::new(&fields, Some("SystemModstamp")),
-        Selection::new(&fields[..1], None),
-        Selection::new(&[], Some("CreatedDate")),
+    for (fields, stamp) in [
+        (&fields[..], Some("SystemModstamp")),
+        (&fields[..1], None),
+        (&fields[..0], Some("CreatedDate")),
     ] {
-        let Ok(answer) = selection.read_answer(&text) else { continue };
+        let selection = Selection::new(fields, stamp);
+        let read = selection.read_answer(&text);
+        oracle::compare(data, &selection, stamp, read.as_ref());
+        let Ok(answer) = read else { continue };
         within(&answer.batch);
         let places: Vec<_> = answer.batch.records.iter().map(|record| record.at).collect();
-        let again = selection.read_records(&text, &places);
+        let again = selection.read_records(&answer.batch.text, &places);
         let again = again.unwrap_or_else(|error| panic!("read once, but not again: {error}"));
         assert_eq!(again.records, answer.batch.records);
         assert_eq!(again.cells, answer.batch.cells);
@@ -143,7 +148,7 @@ fn within(batch: &Batch) {
         for cell in batch.row(i).iter().filter(|cell| cell.span.len > 0) {
             let (outer, inner) = (record.at.range(), cell.span.range());
             assert!(outer.start < inner.start && inner.end < outer.end, "{outer:?} {inner:?}");
-            assert!(batch.text.get(inner).is_some_and(|text| std::str::from_utf8(text).is_ok()));
+            assert!(batch.text.get(inner).is_some());
             drop(batch.value(*cell));
         }
     }

@@ -55,6 +55,67 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Answers with records of all kinds: well-formed, but for the few that are not.
+fn answer_text() -> impl Strategy<Value = String> {
+    let names = [
+        "Id",
+        "id",
+        "Name",
+        "Na\\u006de",
+        "NAME",
+        "Email",
+        "Account",
+        "account",
+        "Owner",
+        "Amount",
+        "Address",
+        "IsDeleted",
+        "SystemModstamp",
+        "CreatedDate",
+        "attributes",
+        "Other__c",
+    ];
+    let name = prop_oneof![60 => prop::sample::select(names.to_vec()), 1 => Just("\\ud800")];
+    let leaf = prop_oneof![
+        60 => prop::sample::select(vec![
+            "\"0034C00000VaYfKQAV\"", "\"0014C00000VaYfKQAV\"", "\"2022-02-15T06:21:19.000+0000\"", "null", "true",
+            "false", "10046.0", "-1e-7", "\"\"", "\"a \\\"b\\\" \\u00e9\\ud83d\\ude00\"", "\"é 😀 }{][\"", "{}", "[]", "\"null\"",
+        ]).prop_map(str::to_owned),
+        1 => "[ -~]{0,4}",
+    ];
+    let object = move |inner: BoxedStrategy<String>| {
+        let member = (name.clone(), inner, prop::sample::select(vec![":", " : ", ":\n"]))
+            .prop_map(|(name, value, colon)| format!("\"{name}\"{colon}{value}"));
+        prop::collection::vec(member, 0..7).prop_map(|members| format!("{{{}}}", members.join(",")))
+    };
+    let nested = object.clone();
+    let value = leaf.prop_recursive(3, 20, 5, move |inner| {
+        let list = prop::collection::vec(inner.clone(), 0..3)
+            .prop_map(|all| format!("[{}]", all.join(", ")));
+        prop_oneof![3 => nested(inner.boxed()), 1 => list]
+    });
+    let record = (object(value.boxed()), any::<bool>()).prop_map(|(record, whole)| match whole {
+        true => record.replacen('{', "{\"Id\":\"0034C00000VaYfKQAV\",", 1).replace(",}", "}"),
+        false => record,
+    });
+    let same = (record, 1_usize..4).prop_map(|(record, times)| vec![record; times].join(","));
+    let records =
+        prop::collection::vec(same, 0..4).prop_map(|all| format!("[{}]", all.join(" , ")));
+    (
+        records,
+        prop::sample::select(vec!["2", "3", "4", "5", "6", "7", "-0", "2.0", "x"]),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(records, total, done, behind)| {
+            let head = format!("\"totalSize\":{total},\"done\":{done},\"nextRecordsUrl\":\"\\/x\"");
+            match behind {
+                true => format!("{{\"records\":{records}, {head} }} "),
+                false => format!("{{{head},\"records\" :{records}}}"),
+            }
+        })
+}
+
 proptest! {
     #[test]
     fn no_condition_leaves_its_parentheses(pieces in prop::collection::vec(piece(), 0..8)) {
@@ -78,6 +139,11 @@ proptest! {
         text[place] = with;
         answer(&text);
         answer(&text[..cut.index(text.len())]);
+    }
+
+    #[test]
+    fn any_answer_is_read_as_serde_reads_it(text in answer_text()) {
+        answer(text.as_bytes());
     }
 
     #[test]

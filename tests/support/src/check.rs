@@ -147,7 +147,7 @@ impl TestEnv {
             for record in self.records(sync.as_str()) {
                 for output in record.outputs {
                     let place = (sync.to_string(), output.kind.to_string(), output.key);
-                    assert!(all.insert(place, output.body).is_none(), "one owner a key");
+                    assert!(all.insert(place, output.body.into()).is_none(), "one owner a key");
                 }
             }
         }
@@ -278,7 +278,8 @@ impl TestEnv {
         runs.iter().for_each(|run| counts.add(&run.counts));
         let records = self.records(sync).into_iter().map(|record| {
             let outputs = record.outputs.into_iter();
-            let outputs = outputs.map(|one| (one.kind.to_string(), one.key, one.body)).collect();
+            let outputs =
+                outputs.map(|one| (one.kind.to_string(), one.key, one.body.into())).collect();
             (record.id, record.stamp, record.deleted, record.state, record.raw, outputs)
         });
         let feed = self.feed().into_iter().map(|entry| {

@@ -23,7 +23,7 @@ pub(in crate::plugin) fn encode_table(
 ) -> Result<Encoded, String> {
     let mut cells = Vec::with_capacity(rows.len() * columns.len());
     let mut text = String::with_capacity(rows.len() * columns.len() * 16);
-    let source = source(batch)?;
+    let source = batch.text.as_str();
     let count = u32::try_from(rows.len()).map_err(|_| too_long())?;
     for row in rows {
         let row = batch.row(row);
@@ -58,7 +58,7 @@ pub(in crate::plugin) fn encode_json(
     rows: Range<usize>,
 ) -> Result<String, String> {
     let mut text = String::with_capacity(rows.len() * columns.len() * 24);
-    let source = source(batch)?;
+    let source = batch.text.as_str();
     text.push('[');
     for (i, row) in rows.enumerate() {
         text.push_str(if i == 0 { "[" } else { ",[" });
@@ -83,10 +83,6 @@ pub(in crate::plugin) fn encode_json(
     }
     text.push(']');
     Ok(text)
-}
-
-fn source(batch: &Batch) -> Result<&str, String> {
-    std::str::from_utf8(&batch.text).map_err(|error| format!("its text is not UTF-8: {error}"))
 }
 
 fn cell(row: &[Cell], column: Option<usize>) -> Cell {

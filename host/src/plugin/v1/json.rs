@@ -91,7 +91,7 @@ fn output(piece: &Piece<'_>, kinds: &[Kind]) -> Result<Output, String> {
     })?;
     let text = piece.fields.get();
     let body = if kind.open { kind.open_body(text)? } else { body(kind, text)? };
-    Ok(Output { kind: kind.name.clone(), key: piece.key.clone().into_owned(), body })
+    Ok(Output { kind: kind.name.clone(), key: piece.key.clone().into_owned(), body: body.into() })
 }
 
 /// The fields in the declared order, as the table form has them; null where there is none.

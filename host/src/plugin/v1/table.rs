@@ -3,7 +3,7 @@
 use super::answer::{Answer, Kind, Sizes};
 use super::types::Verdict;
 use super::wire;
-use crate::model::{Outcome, Output};
+use crate::model::{Body, Outcome, Output, Span};
 use crate::plugin::fault::Fault;
 use crate::plugin::text::{clean, is_json, is_number, push_json};
 
@@ -92,7 +92,7 @@ fn output(kind: u16, cells: &[u64], kinds: &[Kind], texts: &Texts<'_>) -> Result
     };
     let body = match (kind.open, fields) {
         (true, [whole]) => match value(*whole, texts)? {
-            Value::Json(text) => kind.open_body(text)?,
+            Value::Json(text) => kind.open_body(text)?.into(),
             _ => return Err(format!("the body of '{}' is not JSON", kind.name)),
         },
         _ => body(kind, fields, texts)?,
@@ -100,13 +100,15 @@ fn output(kind: u16, cells: &[u64], kinds: &[Kind], texts: &Texts<'_>) -> Result
     Ok(Output { kind: kind.name.clone(), key: key.to_owned(), body })
 }
 
-fn body(kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<String, String> {
+fn body(kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<Body, String> {
     let lengths = cells.iter().map(|cell| (cell >> 4 & 0x0fff_ffff) as usize).sum::<usize>();
     let heads = kind.heads.iter().map(|head| head.len() + 4).sum::<usize>();
     // Only a hint: the lengths are not checked yet.
     let mut body = String::with_capacity((lengths + heads + 1).min(64 << 10));
+    let mut values = Vec::with_capacity(cells.len());
     for ((cell, head), field) in cells.iter().zip(&kind.heads).zip(&kind.fields) {
         body.push_str(head);
+        let start = body.len();
         let at = |reason: String| format!("field '{field}' of '{}': {reason}", kind.name);
         match value(*cell, texts).map_err(at)? {
             Value::Null => body.push_str("null"),
@@ -118,12 +120,13 @@ fn body(kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<String, String>
             Value::Boolean(text) => return Err(at(format!("'{}' is no boolean", clean(text, 60)))),
             Value::Json(text) => return Err(at(format!("'{}' is not JSON", clean(text, 60)))),
         }
+        values.push(Span::new(start..body.len()));
     }
     if kind.heads.is_empty() {
         body.push('{');
     }
     body.push('}');
-    Ok(body)
+    Ok(Body::with_values(body, values))
 }
 
 /// Exactly so many cells, each a text or null.

@@ -164,11 +164,11 @@ proptest! {
                 prop_assert_eq!(view.raw.as_ref(), Some(&plain.raw));
                 prop_assert_eq!(matches!(view.state, State::Failed(_)), plain.failed);
                 let held: BTreeMap<String, String> =
-                    view.outputs.iter().map(|o| (o.key.clone(), o.body.clone())).collect();
+                    view.outputs.iter().map(|o| (o.key.clone(), o.body.clone().into())).collect();
                 prop_assert_eq!(&held, &plain.outputs);
             }
             for ((_, key), body) in &wanted {
-                let found = store.output(&sync, "k", key).unwrap().map(|output| output.body);
+                let found = store.output(&sync, "k", key).unwrap().map(|output| output.body.into());
                 prop_assert_eq!(found.as_ref(), Some(body));
             }
             let stored = store.counts(&sync).unwrap();
