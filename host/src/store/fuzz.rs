@@ -55,10 +55,11 @@ pub fn read(data: &[u8]) {
 
 fn block(key: &[u8], data: &[u8]) {
     let Ok(block) = Block::read(7, key, data.to_vec()) else { return };
-    let id = data.get(1..16).and_then(|id| RecordId::from_bytes(id).ok());
-    if let Some(id) = id
-        && let Ok(text) = block.text(0, &id)
-    {
-        assert!(text.len() < data.len(), "a text lies within its block");
+    // Ids stand behind the first byte in the first format, and anywhere in the second.
+    let ids = data.windows(15).filter_map(|id| std::str::from_utf8(id).ok());
+    for id in ids.filter_map(|id| RecordId::parse(id).ok()).take(4) {
+        for n in 0..4 {
+            drop(block.text(n, &id));
+        }
     }
 }

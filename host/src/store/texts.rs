@@ -55,10 +55,22 @@ impl<'a> Raw<'a> {
 #[derive(Debug)]
 struct Kind {
     number: u16,
-    /// Bytes between the values of a body.
-    between: usize,
+    /// What lies between the values of a body, piece behind piece, and where each piece ends.
+    between: Vec<u8>,
+    ends: Vec<usize>,
     /// Of each value, the leaf of the record, from 1, that it is; 0: none is known.
     sources: Vec<u64>,
+}
+
+impl Kind {
+    /// Whether a body has the same between its values as the first one.
+    fn is_of(&self, body: &Body) -> bool {
+        let mut start = 0;
+        let same = |(gap, end): (&[u8], &usize)| {
+            gap == &self.between[std::mem::replace(&mut start, *end)..*end]
+        };
+        body.values().len() == self.sources.len() && gaps(body).zip(&self.ends).all(same)
+    }
 }
 
 /// Writes the texts of a block.
@@ -132,24 +144,27 @@ impl<'a> Writer<'a> {
 
     fn made(&mut self, owner: Owner, raw: Raw<'a>, number: u16, body: &Body) -> u32 {
         let values = body.values();
-        let between = body.len() - values.iter().map(|value| value.len as usize).sum::<usize>();
         let found = self.kinds.iter().position(|kind| kind.number == number);
-        if let Some(at) = found
-            && (self.kinds[at].between != between || self.kinds[at].sources.len() != values.len())
-        {
-            // Bodies of one kind differ in nothing but their values; if ever not, they are still kept.
+        if found.is_some_and(|at| !self.kinds[at].is_of(body)) {
+            // Bodies of one kind differ in nothing but their values; if ever not, they are kept all the same.
             return self.whole(BODY, owner, body);
         }
         let at = found.unwrap_or(self.kinds.len());
         self.head(MADE + at as u64, owner);
         if found.is_none() {
-            self.kinds.push(Kind { number, between, sources: vec![0; values.len()] });
+            let mut kind = Kind {
+                number,
+                between: Vec::new(),
+                ends: Vec::new(),
+                sources: vec![0; values.len()],
+            };
             self.heads.number(values.len() as u64);
-            let mut start = 0;
-            for value in values.iter().map(|value| value.range()).chain([body.len()..0]) {
-                self.heads.bytes(&body.as_bytes()[start..value.start]);
-                start = value.end;
+            for gap in gaps(body) {
+                self.heads.bytes(gap);
+                kind.between.extend_from_slice(gap);
+                kind.ends.push(kind.between.len());
             }
+            self.kinds.push(kind);
         }
         let Self { kinds, scratch, own, heads, .. } = self;
         let sources = &mut kinds[at].sources;
@@ -219,6 +234,13 @@ impl Scratch {
         self.bits.clear();
         self.bits.resize(values.div_ceil(8), 0);
     }
+}
+
+/// What lies between the values of a body: one piece more than there are values.
+fn gaps(body: &Body) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = body.values().iter().map(|value| value.range()).chain([body.len()..body.len()]);
+    ends.map(move |value| &body.as_bytes()[std::mem::replace(&mut start, value.end)..value.start])
 }
 
 /// Whether the values of a body are known, and lie in it as they should.

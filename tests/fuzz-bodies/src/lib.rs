@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use kilofold::config::Config;
-use kilofold::model::{Batch, RecordId, Scan, Selection, Stamp, Window};
+use kilofold::model::{Batch, RecordId, Scan, Selection, Span, Stamp, Window, leaves};
 use kilofold::quota::LimitInfo;
 use kilofold::salesforce::Refusal;
 use kilofold::salesforce::soql::{Query, quote};
@@ -145,6 +145,12 @@ fn within(batch: &Batch) {
     for (i, record) in batch.records.iter().enumerate() {
         let raw = batch.raw(i);
         assert!(raw.starts_with('{') && raw.ends_with('}'), "record {i} is {raw:?}");
+        // A stored body points to the leaves of its record, which are then read from the record's text alone.
+        let alone: Vec<Span> = leaves(raw).expect("a record is JSON");
+        let here = batch.leaves(i).iter();
+        let here: Vec<Span> =
+            here.map(|leaf| Span { start: leaf.start - record.at.start, len: leaf.len }).collect();
+        assert_eq!(here, alone);
         for cell in batch.row(i).iter().filter(|cell| cell.span.len > 0) {
             let (outer, inner) = (record.at.range(), cell.span.range());
             assert!(outer.start < inner.start && inner.end < outer.end, "{outer:?} {inner:?}");
