@@ -216,11 +216,8 @@ fn imported(store: &Store) -> Run {
     let selection = Selection::new(&["Email".to_owned()], Some("SystemModstamp"));
     let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
     let known = store.known(&sync, &batch).unwrap();
-    let output = Output {
-        kind: "person".into(),
-        key: ids[0].to_owned(),
-        body: r#"{"n":10046.0}"#.to_owned().into(),
-    };
+    let output =
+        Output { kind: "person".into(), key: ids[0].to_owned(), body: r#"{"n":10046.0}"#.into() };
     let rejection = Rejection {
         code: "email.invalid".to_owned(),
         message: "<script>alert(1)</script>".to_owned(),
@@ -762,7 +759,7 @@ fn again(store: &Store) {
     let output = Output {
         kind: "person".into(),
         key: "0034C00000VaYfKQAV".to_owned(),
-        body: r#"{"n":2}"#.to_owned().into(),
+        body: r#"{"n":2}"#.into(),
     };
     let page = PageNote {
         page: 0,

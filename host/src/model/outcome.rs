@@ -74,6 +74,12 @@ impl From<String> for Body {
     }
 }
 
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
 impl From<Body> for String {
     fn from(body: Body) -> Self {
         body.text

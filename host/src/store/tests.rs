@@ -48,7 +48,7 @@ pub(super) fn batch(records: &[(RecordId, i64, bool, String)]) -> Batch {
 }
 
 pub(super) fn output(kind: &str, key: &str, body: &str) -> Output {
-    Output { kind: kind.into(), key: key.to_owned(), body: body.to_owned().into() }
+    Output { kind: kind.into(), key: key.to_owned(), body: body.into() }
 }
 
 pub(super) fn begin(store: &Store, sync: &SyncName) -> RunId {

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::json::Json;
 use crate::config;
-use crate::model::{Batch, Outcome, Selection, Span, Stamp};
+use crate::model::{Batch, Outcome, Selection, Span, Stamp, Text};
 use crate::plugin::Description;
 
 const INPUT: &str = ".input.json";
@@ -203,7 +202,7 @@ impl Input {
             text.push_str(record.get());
         }
         let selection = Selection::new(&fields, Some("SystemModstamp"));
-        selection.read_records(&Bytes::from(text), &places).map_err(|error| error.to_string())
+        selection.read_records(&Text::from(text), &places).map_err(|error| error.to_string())
     }
 
     /// Every field of the records, parents' fields as `Parent.Field`, in the order in which they come.
