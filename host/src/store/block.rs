@@ -150,7 +150,7 @@ impl<'a> Blocks<'a> {
 
     /// Makes the keys of the next shelf when the first block of this one comes.
     fn make_room(&self) -> Result<(), Error> {
-        if self.number % SHELF != 0 {
+        if !self.number.is_multiple_of(SHELF) {
             return Ok(());
         }
         let from = if self.number == 0 { 1 } else { self.number + SHELF };

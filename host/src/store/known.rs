@@ -19,7 +19,7 @@ pub struct Known {
     /// The groups that the records' entries are in, or belong into.
     pub(super) groups: Groups,
     /// The entries of the records that were stored.
-    pub(super) entries: Vec<Option<Box<Entry>>>,
+    pub(super) entries: Entries,
     unchanged: Vec<bool>,
 }
 
@@ -81,12 +81,15 @@ impl Store {
     }
 }
 
+/// One entry a record that is asked for; none for those that are not stored.
+type Entries = Vec<Option<Box<Entry>>>;
+
 /// The entries of these records, which may come in any order and twice, and the groups that they belong into.
 pub(super) fn read_entries(
     disk: &Disk,
     sync: u16,
     ids: &[RecordId],
-) -> Result<(Groups, Vec<Option<Box<Entry>>>), Error> {
+) -> Result<(Groups, Entries), Error> {
     let groups = read_groups(disk, sync, ids)?;
     let entries = ids.iter().map(|id| groups.entry(id)).collect::<Result<_, Error>>()?;
     Ok((groups, entries))

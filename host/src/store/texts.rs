@@ -239,7 +239,11 @@ impl Scratch {
 /// What lies between the values of a body: one piece more than there are values.
 fn gaps(body: &Body) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
-    let ends = body.values().iter().map(|value| value.range()).chain([body.len()..body.len()]);
+    let ends = body
+        .values()
+        .iter()
+        .map(|value| value.range())
+        .chain(std::iter::once(body.len()..body.len()));
     ends.map(move |value| &body.as_bytes()[std::mem::replace(&mut start, value.end)..value.start])
 }
 
