@@ -157,5 +157,6 @@ fn unquoted(value: &str) -> &str {
 
 fn place(text: &str, part: &str) -> Span {
     let start = part.as_ptr() as usize - text.as_ptr() as usize;
-    Span { start: u32::try_from(start).unwrap(), len: u32::try_from(part.len()).unwrap() }
+    let at = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Span { start: at(start), len: at(part.len()) }
 }
