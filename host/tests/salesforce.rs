@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use env::{Env, SIZE, browser, code, config, name, selection, who};
 use futures::future::join_all;
-use kilofold::model::{ConnectionName, Position, Purpose, Scan, Stamp, Window};
+use kilofold::model::{Batch, ConnectionName, Position, Purpose, Scan, Stamp, Window};
 use kilofold::quota::{LimitKind, Rules, Share};
 use kilofold::salesforce::{ConnectionState, Error, Grant, Page, Redirect, soql};
 use org_sim::{FaultKind, RequestClass, SimConfig};
@@ -237,8 +237,12 @@ async fn pages_of_any_size_are_taken_as_they_come() {
     let parts = large.take_batches(1000);
     let sizes: Vec<usize> = parts.iter().map(|batch| batch.len()).collect();
     assert_eq!(sizes, [1000, 1000, whole.len() - 2000]);
-    let joined: Vec<_> = parts.iter().flat_map(|batch| batch.records.clone()).collect();
-    assert_eq!(joined, whole.records);
+    let told = |batch: &Batch| {
+        let records = batch.records.iter().enumerate();
+        let told = records.map(|(i, record)| (record.id, record.at, batch.leaves(i).to_vec()));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(parts.iter().flat_map(told).collect::<Vec<_>>(), told(&whole));
     assert_eq!(parts[1].raw(0), whole.raw(1000));
 }
 
@@ -395,7 +399,7 @@ async fn a_request_that_never_left_is_not_in_the_ledger() {
     env.first().await.unwrap();
     let Env { sim, org, book, .. } = env;
     sim.shutdown().await.unwrap();
-    let error = org.query(&who(), env::CONTACTS, true, &selection(), 1000).await.unwrap_err();
+    let error = org.query(&who(), env::CONTACTS, true, &selection(), 1000, None).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { attempts: 3, .. }), "{error}");
     assert_eq!((book.counted(), org.gate().day()), (1, 1));
 }
@@ -412,7 +416,7 @@ async fn objects_are_described_once_and_mistakes_are_named() {
     assert!(env.org.objects(&who()).await.unwrap().iter().any(|object| object.name == "Contact"));
     assert_eq!(env.org.count(&who(), "SELECT COUNT() FROM Contact").await.unwrap(), SIZE as u64);
     let ask = async |soql: &str| {
-        env.org.query(&who(), soql, false, &selection(), 1000).await.unwrap_err()
+        env.org.query(&who(), soql, false, &selection(), 1000, None).await.unwrap_err()
     };
     let error = ask("SELECT Id, Nope__c FROM Contact").await;
     assert!(
@@ -478,7 +482,7 @@ async fn a_window_goes_on_right_behind_a_position() {
         };
         let ask = async |query: &soql::Query| {
             let text = query.text().unwrap();
-            env.org.query(&who(), &text, true, &selection(), 1000).await.unwrap()
+            env.org.query(&who(), &text, true, &selection(), 1000, None).await.unwrap()
         };
         let first = ask(&query).await;
         let second = env.next(&first).await.unwrap();

@@ -24,7 +24,7 @@ pub use run::{
     Counts, Ending, Maker, PageNote, Pause, PauseCause, PluginNote, RetryNote, Run, Standing,
     StandingError, Timing, Trigger,
 };
-pub use scan::{Answer, ScanError, Selection};
+pub use scan::{Answer, ScanError, Selection, next_address};
 pub use schema::{FieldChange, Schema};
 pub use stamp::{Stamp, StampError};
 pub use text::Text;

@@ -134,6 +134,35 @@ impl Selection {
     }
 }
 
+/// Where the next page lies, as the head of an answer tells it before its records. None on the last page, and when the
+/// head does not tell: whoever reads the whole answer learns it then.
+pub fn next_address(text: &[u8]) -> Option<String> {
+    // A head is some hundred bytes long.
+    const HEAD: usize = 4096;
+    let head = text.get(..HEAD).unwrap_or(text);
+    let whole = std::str::from_utf8(head).map_or_else(|error| error.valid_up_to(), str::len);
+    let head = std::str::from_utf8(&head[..whole]).ok()?;
+    let mut json = Json::new(head, 0);
+    let (mut more, mut next) = (false, None);
+    json.expect(b'{', "no object").ok()?;
+    loop {
+        let key = json.key().ok()?;
+        if key == "records" {
+            return next.filter(|_| more);
+        }
+        json.peek();
+        let start = json.at();
+        json.skip().ok()?;
+        let value = head.get(json.since(start).range())?;
+        match key.as_ref() {
+            "done" => more = value == "false",
+            "nextRecordsUrl" => next = serde_json::from_str(value).ok()?,
+            _ => {}
+        }
+        json.expect(b',', "no comma").ok()?;
+    }
+}
+
 fn slot<'a>(slots: &'a mut Vec<Slot>, name: &str) -> &'a mut Slot {
     let at = slots.iter().position(|slot| slot.name.eq_ignore_ascii_case(name));
     let at = at.unwrap_or_else(|| {
@@ -454,6 +483,38 @@ mod tests {
         let batch = read(records, &["X"]).unwrap();
         assert_eq!(batch.raw(0), r#"{"Id":"0034C00000VaYfKQAV","X":"}{"}"#);
         assert_eq!(batch.raw(1), r#"{"X":null,"Id":"012000000000000AAA" }"#);
+    }
+
+    #[test]
+    fn the_head_of_an_answer_tells_the_next_page() {
+        let next = |text: &str| next_address(text.as_bytes());
+        let head = r#"{ "totalSize":7,"done":false,"nextRecordsUrl":"\/a-1","x":[{"done":true}],"records":[{"#;
+        assert_eq!(next(head).as_deref(), Some("/a-1"));
+        assert_eq!(
+            next(r#"{"nextRecordsUrl":"/a","done":false,"records":"#).as_deref(),
+            Some("/a")
+        );
+        for silent in [
+            "",
+            "[",
+            r#"{"totalSize":7,"done":true,"records":["#,
+            r#"{"totalSize":7,"done":true,"nextRecordsUrl":"/a","records":["#,
+            r#"{"totalSize":7,"nextRecordsUrl":"/a","records":["#,
+            r#"{"totalSize":7,"done":false,"nextRecordsUrl":7,"records":["#,
+            r#"{"totalSize":7,"done":false,"nextRecordsUrl":"/a"}"#,
+            r#"{"records":[],"done":false,"nextRecordsUrl":"/a"}"#,
+        ] {
+            assert_eq!(next(silent), None, "{silent}");
+        }
+        // A head that is longer than heads are, cut within a character.
+        let long = format!(
+            r#"{{"done":false,"nextRecordsUrl":"/a","x":"{}","records":[]}}"#,
+            "é".repeat(4000)
+        );
+        assert_eq!(next(&long), None);
+        for at in 0..head.len() {
+            next(&head[..at]);
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use invite::Invited;
 pub use keep::Vault;
 pub use org::Org;
 pub use pool::Lease;
-pub use query::{Locator, Page};
+pub use query::{Ahead, Locator, Page};
 pub use redirect::{PAGE as CALLBACK_PATH, Redirect};
 pub use retry::{Policy, Trouble};
 pub use seal::SealKey;

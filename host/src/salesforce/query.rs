@@ -1,5 +1,6 @@
 //! Queries: one page of records to a call.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -9,7 +10,7 @@ use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Got, Org, Unreadable};
 use super::{Error, soql};
-use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Stamp};
+use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Stamp, next_address};
 
 /// Where the next page of a query lies. It is good for one session of one run, and never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,10 @@ pub struct Page {
     pub calls: u64,
 }
 
+/// Hears where the next page lies as soon as an answer is here, before its records are read. An answer that turns out
+/// damaged may have told it wrong: the page says so in the end.
+pub type Ahead = Box<dyn Fn(Locator) + Send + Sync>;
+
 impl Page {
     /// Takes the records out, in batches of at most `most` (at least 1), in order; the text is shared. An empty page is
     /// one empty batch.
@@ -59,7 +64,7 @@ impl Page {
 
 impl Org {
     /// Sends a query and reads its first page. `all`: deleted and archived records too. `page_size` is a wish within
-    /// 200 to 2000; pages may be smaller or larger.
+    /// 200 to 2000; pages may be smaller or larger. `ahead` hears early where the next one lies.
     pub async fn query(
         &self,
         who: &Caller,
@@ -67,12 +72,13 @@ impl Org {
         all: bool,
         selection: &Selection,
         page_size: u16,
+        ahead: Option<&Ahead>,
     ) -> Result<Page, Error> {
         let object = object_of(soql);
         let path = if all { "queryAll" } else { "query" };
         let build = |session: &Session| self.query_request(session, path, soql, page_size);
         let ask = Ask { who, purpose: Purpose::Query, object, epoch: None };
-        self.page(ask, build, selection).await
+        self.page(ask, build, selection, ahead).await
     }
 
     /// Reads a further page. When the session changed since the locator was given, or Salesforce no longer knows it,
@@ -83,6 +89,7 @@ impl Org {
         locator: &Locator,
         selection: &Selection,
         page_size: u16,
+        ahead: Option<&Ahead>,
     ) -> Result<Page, Error> {
         let object = &locator.object;
         let build = |session: &Session| {
@@ -93,7 +100,7 @@ impl Org {
             self.records_request(session, url, page_size)
         };
         let ask = Ask { who, purpose: Purpose::QueryMore, object, epoch: Some(locator.epoch) };
-        self.page(ask, build, selection).await
+        self.page(ask, build, selection, ahead).await
     }
 
     /// How many records a `SELECT COUNT()` query counts.
@@ -138,9 +145,22 @@ impl Org {
         ask: Ask<'_>,
         build: impl Fn(&Session) -> Result<reqwest::Request, Error>,
         selection: &Selection,
+        ahead: Option<&Ahead>,
     ) -> Result<Page, Error> {
         let (what, object) = (ask.purpose.as_str(), ask.object);
+        let locator = |path, epoch| Locator { path, epoch, object: object.to_owned() };
+        // Of the session that asked last.
+        let epoch = AtomicU64::new(0);
+        let build = |session: &Session| {
+            epoch.store(session.epoch, Ordering::Relaxed);
+            build(session)
+        };
         let read = |answer: &Answer| {
+            if let Some(ahead) = ahead
+                && let Some(path) = next_address(&answer.body)
+            {
+                ahead(locator(path, epoch.load(Ordering::Relaxed)));
+            }
             let found = selection.read_answer(&answer.body).map_err(|source| match source {
                 ScanError::Json(_) => Unreadable::Damaged(source.to_string()),
                 source => Error::Records { object: object.to_owned(), source }.into(),
@@ -153,12 +173,11 @@ impl Org {
         let got: Got<_> = self.shared().data(ask, build, read).await?;
         let (batch, total, done, next) = got.value;
         let next = next.filter(|_| !done);
-        let epoch = got.epoch;
         Ok(Page {
             batch,
             total,
             done,
-            next: next.map(|path| Locator { path, epoch, object: object.to_owned() }),
+            next: next.map(|path| locator(path, got.epoch)),
             date: got.date.unwrap_or_else(Stamp::now),
             bytes: got.bytes,
             took: got.took,

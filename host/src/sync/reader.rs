@@ -1,10 +1,13 @@
 //! Reads a window page by page, ahead of the mapping, and says after each page where the sync stands.
 
-use tokio::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::{Batch, Caller, Cursor, RetryNote, Window};
 use crate::salesforce::soql::Query;
-use crate::salesforce::{self, Locator, Org, Page};
+use crate::salesforce::{self, Ahead, Locator, Org, Page};
 
 use super::window;
 use super::{Error, Selected};
@@ -53,6 +56,33 @@ pub struct Reader {
     pub window: Window,
 }
 
+/// A page on its way. Its request ends with it.
+struct Coming {
+    /// Whether it was asked for by a locator.
+    further: bool,
+    next: oneshot::Receiver<Locator>,
+    page: AbortOnDropHandle<Result<Page, salesforce::Error>>,
+}
+
+impl Coming {
+    /// Where the page behind it lies, told as soon as its answer is here; none when it is the last one, does not tell, or
+    /// does not come.
+    async fn next(&mut self) -> Option<Locator> {
+        (&mut self.next).await.ok()
+    }
+
+    async fn page(&mut self) -> Result<Page, salesforce::Error> {
+        match (&mut self.page).await {
+            Ok(page) => page,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Nobody aborts it but the end of the runtime.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
 /// How often a window may be queried anew because its locator was lost, without a page arriving in between.
 const REQUERIES: u32 = 3;
 
@@ -73,20 +103,25 @@ impl Reader {
 
     /// Sends the window's batches into `pages` until the window is read, the receiver is gone, or something fails.
     ///
-    /// Memory: one page in hand here, one in the channel; the receiver has one that is mapped and one that is committed.
+    /// Memory: one page in hand here and the next on its way, one in the channel; the receiver has one that is mapped and
+    /// one that is committed.
     pub async fn read(mut self, pages: mpsc::Sender<Fetched>) -> Result<(), Error> {
         let mut lost = 0;
         // Counted a query chain: a new query counts what is left, so the two start anew together.
         let (mut arrived, mut sent) = (0u64, 0u64);
-        let mut locator: Option<Locator> = None;
+        let mut coming = self.ask(None)?;
         loop {
-            let page = match self.page(locator.as_ref()).await {
+            // Asked for before this page is read: latency is all that lies between two pages.
+            let early = coming.next().await;
+            let ahead = early.as_ref().map(|next| self.ask(Some(next.clone()))).transpose()?;
+            let page = match coming.page().await {
                 Ok(page) => page,
                 Err(error @ salesforce::Error::Locator { .. })
-                    if locator.is_some() && lost < REQUERIES =>
+                    if coming.further && lost < REQUERIES =>
                 {
                     tracing::warn!(sync = ?self.caller.sync, %error, "The query is made anew from the last record read");
-                    (locator, lost, arrived) = (None, lost + 1, 0);
+                    (lost, arrived) = (lost + 1, 0);
+                    coming = self.ask(None)?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -96,25 +131,46 @@ impl Reader {
             let left_before = page.total.saturating_sub(arrived);
             sent += page.batch.len() as u64;
             let expected = sent + left_before;
-            locator = page.next.clone();
-            let last = page.done || locator.is_none();
+            let next = page.next.clone();
             let total = page.total;
-            if !self.send(page, last.then_some((total, arrived)), expected, &pages).await || last {
-                return Ok(());
+            let last = page.done || next.is_none();
+            // An answer that came damaged may have told the next page wrong.
+            let ahead = match ahead.filter(|_| early == next) {
+                None if !last => Some(self.ask(next)?),
+                ahead => ahead,
+            };
+            let count = last.then_some((total, arrived));
+            let handed = self.send(page, count, expected, &pages).await;
+            match ahead {
+                Some(ahead) if handed && !last => coming = ahead,
+                _ => return Ok(()),
             }
         }
     }
 
-    async fn page(&self, locator: Option<&Locator>) -> Result<Page, salesforce::Error> {
-        let selection = &self.selected.selection;
-        match locator {
-            Some(locator) => self.org.more(&self.caller, locator, selection, self.page_size).await,
-            None => {
-                let soql = self.query()?;
-                // queryAll: deletions arrive, and archived activities with them.
-                self.org.query(&self.caller, &soql, true, selection, self.page_size).await
+    /// Sends for a page: the one that the locator tells, or the first of what is left.
+    fn ask(&self, locator: Option<Locator>) -> Result<Coming, salesforce::Error> {
+        let further = locator.is_some();
+        let soql = if further { String::new() } else { self.query()? };
+        let (org, caller, page_size) = (self.org.clone(), self.caller.clone(), self.page_size);
+        let selection = self.selected.selection.clone();
+        let (tell, next) = oneshot::channel();
+        let tell = Mutex::new(Some(tell));
+        let ahead: Ahead = Box::new(move |locator| {
+            // The first word counts; nobody may be listening any more.
+            if let Some(tell) = tell.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                drop(tell.send(locator));
             }
-        }
+        });
+        let page = tokio::spawn(async move {
+            let (selection, ahead) = (&selection, Some(&ahead));
+            match locator {
+                Some(locator) => org.more(&caller, &locator, selection, page_size, ahead).await,
+                // queryAll: deletions arrive, and archived activities with them.
+                None => org.query(&caller, &soql, true, selection, page_size, ahead).await,
+            }
+        });
+        Ok(Coming { further, next, page: AbortOnDropHandle::new(page) })
     }
 
     /// False when the receiver is gone. `count` is (told, arrived), given with the last page.

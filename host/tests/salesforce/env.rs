@@ -170,12 +170,12 @@ impl Env {
     }
 
     pub async fn first(&self) -> Result<Page, Error> {
-        self.org.query(&who(), CONTACTS, true, &selection(), 1000).await
+        self.org.query(&who(), CONTACTS, true, &selection(), 1000, None).await
     }
 
     pub async fn next(&self, page: &Page) -> Result<Page, Error> {
         let locator = page.next.as_ref().expect("there is a further page");
-        self.org.more(&who(), locator, &selection(), 1000).await
+        self.org.more(&who(), locator, &selection(), 1000, None).await
     }
 
     pub fn fault(&self, class: RequestClass, kind: FaultKind) {
