@@ -9,7 +9,8 @@ use tokio::sync::broadcast;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::model::{
-    ConnectionName, Counts, Ending, Purpose, RecordId, RunId, Stamp, SyncName, Timing, Trigger,
+    ConnectionName, ConsumerName, Counts, Ending, Purpose, RecordId, RunId, Stamp, SyncName,
+    Timing, Trigger,
 };
 
 /// Events that a slow listener may fall behind before it loses the oldest.
@@ -243,6 +244,37 @@ pub enum Event {
         /// In milliseconds.
         took_ms: u64,
     },
+    /// A destination took changes.
+    Delivered {
+        /// The destination.
+        destination: ConsumerName,
+        /// How many.
+        changes: u64,
+        /// It has everything up to this number.
+        last: u64,
+        /// In milliseconds.
+        took_ms: u64,
+    },
+    /// A destination did not take changes; they are sent again.
+    DeliveryFailed {
+        /// The destination.
+        destination: ConsumerName,
+        /// Why.
+        reason: String,
+        /// How often they were sent.
+        attempts: u32,
+        /// When they are sent again.
+        until: Stamp,
+    },
+    /// Changes were put among the dead letters of a destination.
+    DeliveryBuried {
+        /// The destination.
+        destination: ConsumerName,
+        /// How many.
+        changes: u64,
+        /// Why.
+        reason: String,
+    },
     /// The host is ready.
     HostStarted {
         /// Its version.
@@ -430,6 +462,15 @@ fn log(event: &Event) {
         }
         Event::StoreTidied { changes, history, took_ms } => {
             info!(changes, history, took_ms, "Store tidied");
+        }
+        Event::Delivered { destination, changes, last, took_ms } => {
+            debug!(%destination, changes, last, took_ms, "Changes delivered");
+        }
+        Event::DeliveryFailed { destination, reason, attempts, until } => {
+            warn!(%destination, ?reason, attempts, %until, "Delivery failed");
+        }
+        Event::DeliveryBuried { destination, changes, reason } => {
+            warn!(%destination, changes, ?reason, "Changes put among the dead letters");
         }
         Event::HostStarted { version, listen } => info!(version, listen, "Host started"),
         Event::HostStopping => info!("Host stops after the batches in hand"),

@@ -35,6 +35,9 @@ pub mod events;
 /// Counts it, for Prometheus.
 pub mod metrics;
 
+/// Sends what changed to other systems.
+pub mod deliver;
+
 /// Shows it: the API and the page.
 pub mod web;
 

@@ -17,6 +17,15 @@ pub struct Args {
     /// Forgets this one: nothing is kept for it any more
     #[arg(long, value_name = "NAME")]
     forget: Option<ConsumerName>,
+    /// Lists the changes that this destination did not take
+    #[arg(long, value_name = "NAME", conflicts_with = "forget")]
+    dead: Option<ConsumerName>,
+    /// With --dead: only those after this number
+    #[arg(long, value_name = "SEQ", requires = "dead")]
+    after: Option<u64>,
+    /// Forgets the changes that this destination did not take
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forget", "dead"])]
+    drop_dead: Option<ConsumerName>,
 }
 
 /// Lists or forgets.
@@ -32,6 +41,19 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
                 "{name} is forgotten; it had come to {}.",
                 grouped(was.acknowledged)
             ))?;
+        }
+        return Ok(Exit::Done);
+    }
+    if let Some(name) = &args.dead {
+        return dead(&source, name, args.after, &out).await;
+    }
+    if let Some(name) = &args.drop_dead {
+        let was = source.bury(name).await?;
+        let count = was.delivery.as_ref().map_or(0, |delivery| delivery.dead);
+        if out.json {
+            out.value(&was)?;
+        } else {
+            out.line(&format!("{} changes are forgotten.", grouped(count)))?;
         }
         return Ok(Exit::Done);
     }
@@ -64,11 +86,63 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         false => format!("The feed has {} to {}.", grouped(found.start), grouped(found.end)),
     };
     out.line(&kept)?;
+    for one in &found.consumers {
+        let Some(delivery) = &one.delivery else { continue };
+        if let Some(trouble) = &delivery.trouble {
+            let next = delivery.next.map_or_else(String::new, |next| {
+                let wait = about(next.since(now));
+                format!(", sent {} times, again in {wait}", delivery.attempts)
+            });
+            out.pair_long(one.name.as_str(), &format!("{trouble}{next}"))?;
+        }
+        if delivery.dead > 0 {
+            let dead = grouped(delivery.dead);
+            out.line(&format!("{dead} not taken: kilofold consumers --dead {}", one.name))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// How many dead letters are listed at once.
+const DEAD: usize = 50;
+
+async fn dead(
+    source: &Source,
+    name: &ConsumerName,
+    after: Option<u64>,
+    out: &Out,
+) -> Result<Exit, Failure> {
+    let found = source.dead_letters(name, after, DEAD).await?;
+    if out.json {
+        out.value(&found)?;
+        return Ok(Exit::Done);
+    }
+    let mut sheet = Sheet::new(&[
+        Column::number("seq"),
+        Column::text("given up"),
+        Column::giving("why"),
+        Column::giving("change"),
+    ]);
+    for one in &found.letters {
+        sheet.row(vec![
+            one.seq.to_string().into(),
+            one.at.timestamp().strftime("%Y-%m-%d %H:%M").to_string().into(),
+            Cell::new(&one.reason, Paint::Bad),
+            one.change.get().into(),
+        ]);
+    }
+    out.sheet(&sheet, "Everything was taken.")?;
+    if let Some(next) = found.next {
+        out.line(&format!("More: kilofold consumers --dead {name} --after {next}"))?;
+    }
     Ok(Exit::Done)
 }
 
 fn state(one: &Consumer) -> (&'static str, Paint) {
-    if one.behind {
+    let failing = one.delivery.as_ref().is_some_and(|delivery| delivery.failing_since.is_some());
+    if failing {
+        ("failing", Paint::Bad)
+    } else if one.behind {
         ("too far behind", Paint::Bad)
     } else if !one.live {
         ("not heard of", Paint::Warn)

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{self, Exit};
 use crate::web::text::plain;
-use crate::{app, config, plugin, salesforce, store, web};
+use crate::{app, config, deliver, plugin, salesforce, store, web};
 
 /// Why a command could not do what it was asked.
 #[derive(Debug)]
@@ -163,7 +163,14 @@ macro_rules! from {
     )*};
 }
 
-from!(store::Error, plugin::Error, salesforce::Error, web::Error, web::reader::Error);
+from!(
+    store::Error,
+    plugin::Error,
+    salesforce::Error,
+    web::Error,
+    web::reader::Error,
+    deliver::Error
+);
 
 impl From<app::Error> for Failure {
     fn from(error: app::Error) -> Self {

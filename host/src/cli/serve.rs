@@ -7,11 +7,12 @@ use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::{Failure, Globals, open};
 use crate::app::{self, App};
 use crate::config::Config;
+use crate::deliver;
 use crate::error::Exit;
 use crate::events::Event;
 use crate::schedule;
@@ -43,6 +44,7 @@ pub struct Running {
     closing: CancellationToken,
     serving: JoinHandle<Result<(), web::Error>>,
     upkeep: JoinHandle<()>,
+    deliveries: JoinSet<()>,
     ended: Option<Result<Result<(), web::Error>, JoinError>>,
 }
 
@@ -75,6 +77,8 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         clock: app.clock.clone(),
     };
     let serving = tokio::spawn(listener.serve(parts, closing.clone()));
+    let deliveries =
+        deliver::start(&app.config.deliver, &app.store, &app.clock, &app.bus, &closing)?;
     let upkeep = upkeep::run(
         app.store.clone(),
         app.config.keep,
@@ -87,7 +91,7 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: Some(format!("{scheme}://{address}")),
     });
-    Ok(Running { scheduler, closing, serving, upkeep, ended: None })
+    Ok(Running { scheduler, closing, serving, upkeep, deliveries, ended: None })
 }
 
 /// Leaves a token that only the owner of the store can read, new at every start.
@@ -120,6 +124,11 @@ impl Running {
     pub async fn stop(mut self) -> Result<(), Failure> {
         self.scheduler.stop().await;
         self.closing.cancel();
+        while let Some(ended) = self.deliveries.join_next().await {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "a delivery ended early");
+            }
+        }
         if let Err(error) = (&mut self.upkeep).await {
             tracing::warn!(%error, "upkeep ended early");
         }

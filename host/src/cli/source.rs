@@ -246,6 +246,32 @@ impl Source {
         }
     }
 
+    /// What a destination did not take.
+    pub async fn dead_letters(
+        &self,
+        name: &ConsumerName,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<view::DeadLetters, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.dead_letters(name, after, Some(limit))?),
+            Self::Api(client) => {
+                let path = format!("/api/v1/consumers/{name}/dead");
+                Ok(client.get(&path, &list(after, limit)).await?)
+            }
+        }
+    }
+
+    /// Forgets what a destination did not take; gives how it stood.
+    pub async fn bury(&self, name: &ConsumerName) -> Result<view::Consumer, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.bury(name, Stamp::now())?),
+            Self::Api(client) => {
+                Ok(client.delete(&format!("/api/v1/consumers/{name}/dead")).await?)
+            }
+        }
+    }
+
     /// The configured syncs.
     pub async fn syncs(&self) -> Result<view::Syncs, Failure> {
         match self {

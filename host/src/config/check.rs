@@ -108,7 +108,7 @@ impl Check {
         self.base.join(text)
     }
 
-    fn secret(&mut self, key: &str, at: &Key<SecretRef>) -> Option<Secret> {
+    pub(super) fn secret(&mut self, key: &str, at: &Key<SecretRef>) -> Option<Secret> {
         let at = at.as_ref()?;
         self.secret_ref(&at.value).map_err(|fault| self.wrong(key, &at.span, fault)).ok()
     }
@@ -138,6 +138,7 @@ impl Check {
         let defaults = file::Defaults::default();
         let defaults = file.defaults.as_ref().unwrap_or(&defaults);
         let syncs = self.syncs(&file.sync, defaults, &connections, &store, &plugins);
+        let deliver = self.deliver(&file.deliver, &syncs);
         Some(Config {
             path: path.to_owned(),
             org: org?,
@@ -148,6 +149,7 @@ impl Check {
             web: web?,
             plugins,
             syncs,
+            deliver,
         })
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Error, Secret, When};
-use crate::model::{ConnectionName, SyncName};
+use crate::model::{ConnectionName, ConsumerName, SyncName};
 
 /// The plugins that are inside the program, by name.
 pub const STOCK_PLUGINS: &[&str] = &[
@@ -42,6 +42,8 @@ pub struct Config {
     pub plugins: PluginLimits,
     /// The syncs, in the order of the file, disabled ones among them.
     pub syncs: Vec<SyncConfig>,
+    /// Where changes are sent to, in the order of the file.
+    pub deliver: Vec<DeliverConfig>,
 }
 
 impl Config {
@@ -390,4 +392,36 @@ pub enum PluginRef {
     Stock(String),
     /// The component in this file.
     File(PathBuf),
+}
+
+/// A destination that changes are sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverConfig {
+    /// Its name as a consumer, unique: `deliver.` and the name in the file.
+    pub name: ConsumerName,
+    /// What is sent, and with which secret.
+    pub form: DeliverForm,
+    /// Where requests go to.
+    pub url: Url,
+    /// Only outputs of these kinds; empty: of all.
+    pub kinds: Vec<String>,
+    /// Only outputs of these syncs; empty: of all.
+    pub syncs: Vec<SyncName>,
+    /// Changes of one request at most.
+    pub batch: usize,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// How long a batch is tried; none: for ever.
+    pub give_up: Option<Duration>,
+    /// Whether a new one begins with the first change that is kept, and not with what comes next.
+    pub from_start: bool,
+}
+
+/// What is sent to a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliverForm {
+    /// Changes as they are in the feed, signed when there is a key.
+    Webhook(Option<Secret>),
+    /// Calls of Segment's HTTP API, with this write key.
+    Segment(Secret),
 }

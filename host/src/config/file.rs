@@ -67,6 +67,9 @@ pub struct File {
     /// What is pulled: one entry an object.
     #[schemars(default)]
     pub sync: Vec<At<Sync>>,
+    /// Where changes are sent to by themselves: one entry a destination.
+    #[schemars(default)]
+    pub deliver: Vec<At<Deliver>>,
 }
 
 /// The Salesforce organisation.
@@ -312,6 +315,52 @@ pub struct Sync {
     pub timeout: Key<String>,
     /// Which sync goes first when several are due: the larger number; 0 when left out.
     pub priority: Key<i64>,
+}
+
+/// A destination that changes of outputs are sent to, in order, while the host serves.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deliver {
+    /// Its name; among the consumers it is "deliver." and this.
+    pub name: Key<String>,
+    /// "webhook": signed batches of changes as they are in the feed; or "segment": identify, track and group calls of a Segment-compatible HTTP API. "webhook" when left out.
+    pub form: Key<DeliverForm>,
+    /// Where to: the address for "webhook", the host for "segment" ("https://api.segment.io" when left out). Over https, or to this machine.
+    pub url: Key<String>,
+    /// Where the key of the signatures is for "webhook", or the write key for "segment": { env = "NAME" } or { file = "path" }.
+    pub secret: Key<SecretRef>,
+    /// Only outputs of these kinds; of all when left out.
+    pub kinds: Key<Vec<At<String>>>,
+    /// Only outputs of these syncs; of all when left out.
+    pub syncs: Key<Vec<At<String>>>,
+    /// Changes of one request at most; 100 when left out.
+    pub batch: Key<i64>,
+    /// How long one request may take; "30s" when left out.
+    pub timeout: Key<String>,
+    /// How long a batch is tried before its changes are put among the dead letters, so that the next ones can go; "3d" when left out, "never": the destination waits.
+    pub give_up: Key<String>,
+    /// Where a new destination begins: "start", with the first change that is kept, or "now"; "start" when left out.
+    pub from: Key<DeliverFrom>,
+}
+
+/// What is sent to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliverForm {
+    /// Changes as they are in the feed.
+    Webhook,
+    /// Calls of Segment's HTTP API.
+    Segment,
+}
+
+/// Where a new destination begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliverFrom {
+    /// With the first change that is kept.
+    Start,
+    /// With what comes next.
+    Now,
 }
 
 /// Settings for a plugin, by name.

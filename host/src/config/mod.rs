@@ -2,6 +2,7 @@
 
 mod check;
 mod checked;
+mod deliver;
 mod error;
 pub mod file;
 mod filter;
@@ -13,8 +14,9 @@ mod values;
 mod when;
 
 pub use checked::{
-    Allowance, Config, ConnectionConfig, Fields, Grant, KeepConfig, OrgConfig, PluginLimits,
-    PluginRef, Pool, QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig, TlsConfig, WebConfig,
+    Allowance, Config, ConnectionConfig, DeliverConfig, DeliverForm, Fields, Grant, KeepConfig,
+    OrgConfig, PluginLimits, PluginRef, Pool, QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig,
+    TlsConfig, WebConfig,
 };
 pub use error::{Error, Invalid, Problem};
 pub use secret::Secret;

@@ -10,8 +10,18 @@ use super::error::Problem;
 use super::file::{At, File};
 use super::values::nearest;
 
-const SECTIONS: [&str; 9] =
-    ["org", "connection", "quota", "store", "keep", "web", "plugins", "defaults", "sync"];
+const SECTIONS: [&str; 10] = [
+    "org",
+    "connection",
+    "quota",
+    "store",
+    "keep",
+    "web",
+    "plugins",
+    "defaults",
+    "sync",
+    "deliver",
+];
 
 /// What was read, and what could not be.
 pub struct Read {
@@ -50,6 +60,7 @@ pub fn read(text: &str) -> Read {
             "plugins" => file.plugins = reader.section("plugins", value),
             "defaults" => file.defaults = reader.section("defaults", value),
             "connection" => file.connection = reader.sections("connection", value),
+            "deliver" => file.deliver = reader.sections("deliver", value),
             "sync" => file.sync = reader.sections("sync", value),
             other => {
                 let cure = match nearest(other, SECTIONS.into_iter()) {

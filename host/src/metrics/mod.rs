@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 pub use facts::{Facts, SyncFacts};
 
 use crate::events::Event;
-use crate::model::{Counts, Ending, SyncName};
+use crate::model::{ConsumerName, Counts, Ending, SyncName};
 use facts::Read;
 
 /// A Grafana dashboard of these metrics; `kilofold grafana` prints it.
@@ -64,6 +64,12 @@ struct ByVersion {
     version: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByDestination {
+    destination: String,
+    outcome: &'static str,
+}
+
 type Stages = Family<ByStage, Histogram, fn() -> Histogram>;
 
 /// From a millisecond to two minutes: a commit takes some ten milliseconds, a slow page of Salesforce a minute.
@@ -94,6 +100,8 @@ struct Inner {
     memory: Family<BySync, Gauge>,
     healthy: Family<ByConnection, Gauge>,
     tidied: Counter,
+    delivered: Family<ByDestination, Counter>,
+    attempts: Family<ByDestination, Counter>,
     read: Read,
     /// One answer at a time: what is read is set before it is written.
     writing: Mutex<()>,
@@ -136,6 +144,9 @@ impl Default for Metrics {
         let memory = add!("plugin_peak_memory_bytes", "Memory of the plugin with the last page");
         let healthy = add!("connection_healthy", "Whether a connection can be used: 1 or 0");
         let tidied = add!("feed_changes_removed", "Changes that retention took from the feed");
+        let delivered =
+            add!("delivered_changes", "Changes that a destination took, or that were given up");
+        let attempts = add!("deliveries", "Requests to a destination, by whether it took them");
         let build: Family<ByVersion, Gauge> = add!("build", "The version that runs");
         build.get_or_create(&ByVersion { version: env!("CARGO_PKG_VERSION") }).set(1);
         let read = Read::register(&mut registry);
@@ -155,6 +166,8 @@ impl Default for Metrics {
             memory,
             healthy,
             tidied,
+            delivered,
+            attempts,
             read,
             writing: Mutex::new(()),
         }))
@@ -163,6 +176,10 @@ impl Default for Metrics {
 
 fn by(sync: &SyncName) -> BySync {
     BySync { sync: sync.to_string() }
+}
+
+fn to(destination: &ConsumerName, outcome: &'static str) -> ByDestination {
+    ByDestination { destination: destination.to_string(), outcome }
 }
 
 /// How a run ended, in a word.
@@ -232,6 +249,16 @@ impl Metrics {
             }
             Event::StoreTidied { changes, .. } => {
                 all.tidied.inc_by(*changes);
+            }
+            Event::Delivered { destination, changes, .. } => {
+                all.delivered.get_or_create(&to(destination, "taken")).inc_by(*changes);
+                all.attempts.get_or_create(&to(destination, "taken")).inc();
+            }
+            Event::DeliveryFailed { destination, .. } => {
+                all.attempts.get_or_create(&to(destination, "failed")).inc();
+            }
+            Event::DeliveryBuried { destination, changes, .. } => {
+                all.delivered.get_or_create(&to(destination, "dead")).inc_by(*changes);
             }
             _ => {}
         }

@@ -58,6 +58,10 @@ pub(super) enum Space {
     Paused = b'z',
     /// name -> how far a reader of the feed has come.
     Consumer = b'q',
+    /// name -> how a destination of deliveries stands.
+    Delivery = b'y',
+    /// (name, number) -> a change that a destination did not take.
+    Dead = b't',
 }
 
 impl Space {
@@ -143,13 +147,15 @@ pub(super) fn describe(key: &[u8]) -> String {
         Some(b'd') => "schemas",
         Some(b'z') => "pauses",
         Some(b'q') => "consumers",
+        Some(b'y') => "deliveries",
+        Some(b't') => "dead letters",
         _ => "unknown tree",
     };
     let rest = key.get(1..).unwrap_or_default();
     let (numbers, text) = match key.first() {
         Some(b'r' | b'x') => rest.split_at(rest.len().min(2)),
         Some(b'i') => rest.split_at(rest.len().min(4)),
-        Some(b'n' | b'k' | b'c' | b'd' | b'z' | b'q') => (&[][..], rest),
+        Some(b'n' | b'k' | b'c' | b'd' | b'z' | b'q' | b'y' | b't') => (&[][..], rest),
         Some(b'a') => {
             let (part, number) = rest.split_at(rest.len().min(1));
             (number, part)

@@ -143,15 +143,15 @@ async fn metrics(shared: Shared, _: Ask) -> Answer<Numbers> {
 /// Parameters of lists that go on from a place.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct After<T> {
+pub(super) struct After<T> {
     /// Only what comes after this; the `next` of the answer before.
-    after: Option<T>,
+    pub(super) after: Option<T>,
     /// How many at most; 50 when left out.
     limit: Option<Limit>,
 }
 
 impl<T> After<T> {
-    fn limit(&self) -> Option<usize> {
+    pub(super) fn limit(&self) -> Option<usize> {
         self.limit.map(Limit::get)
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::api::read;
+use super::api::{After, read};
 use super::ask::{Answer, Ask, Json, Limit, Reply};
 use super::problem::Problem;
 use super::routes::Routes;
@@ -42,6 +42,16 @@ pub(super) fn add(routes: Routes) -> Routes {
         .get("/api/v1/consumers/{name}", "One named reader of the feed.", one)
         .put("/api/v1/consumers/{name}", "Acknowledges changes, and makes the reader.", acknowledge)
         .delete("/api/v1/consumers/{name}", "Forgets a reader: nothing is kept for it.", forget)
+        .get(
+            "/api/v1/consumers/{name}/dead",
+            "What a destination of deliveries did not take, in order.",
+            dead,
+        )
+        .delete(
+            "/api/v1/consumers/{name}/dead",
+            "Forgets what a destination of deliveries did not take.",
+            bury,
+        )
 }
 
 /// A list of names, with commas between.
@@ -298,6 +308,21 @@ async fn forget(shared: Shared, ask: Ask<ConsumerName>) -> Answer<Json<view::Con
     })
     .await
     .map(Json)
+}
+
+async fn dead(
+    shared: Shared,
+    ask: Ask<ConsumerName, After<u64>>,
+) -> Answer<Json<view::DeadLetters>> {
+    let Ask { path: name, query, .. } = ask;
+    read(&shared, move |reader| reader.dead_letters(&name, query.after, query.limit()))
+        .await
+        .map(Json)
+}
+
+async fn bury(shared: Shared, ask: Ask<ConsumerName>) -> Answer<Json<view::Consumer>> {
+    let now = shared.clock.now();
+    read(&shared, move |reader| reader.bury(&ask.path, now)).await.map(Json)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::view;
 use crate::app;
 use crate::config::{Allowance, Config, PluginRef};
+use crate::deliver;
 use crate::metrics;
 use crate::model::{
     ConnectionName, ConsumerName, Maker, Purpose, RecordId, Run, RunId, Stamp, Standing, SyncName,
@@ -188,7 +189,8 @@ impl Reader {
     pub fn feed(&self, query: &store::FeedQuery) -> Result<view::Feed, Error> {
         let query = store::FeedQuery { limit: query.limit.clamp(1, LIMIT), ..query.clone() };
         let store::FeedPage { entries, next, start, end } = self.store.feed_page(&query)?;
-        let changes = entries.into_iter().filter(|entry| !entry.is_faded()).map(change).collect();
+        let changes =
+            entries.into_iter().filter(|entry| !entry.is_faded()).map(view::Change::from).collect();
         Ok(view::Feed { changes, next, end, start })
     }
 
@@ -213,7 +215,7 @@ impl Reader {
                     record: row.record,
                     body: view::json(row.body),
                 },
-                store::Line::Change(entry) => view::SnapshotLine::Change(change(entry)),
+                store::Line::Change(entry) => view::SnapshotLine::Change(entry.into()),
                 store::Line::End(next) => view::SnapshotLine::End { next, lines },
             };
             if let Err(error) = write(&line) {
@@ -258,9 +260,9 @@ impl Reader {
     /// The named readers of the feed.
     pub fn consumers(&self, now: Stamp) -> Result<view::Consumers, Error> {
         let (start, end) = (self.store.feed_start()?, self.store.feed_end()?);
-        let consumers = self.store.consumers()?.into_iter();
-        let consumers = consumers.map(|one| self.as_consumer(one, (start, end), now)).collect();
-        Ok(view::Consumers { consumers, start, end })
+        let all = self.store.consumers()?.into_iter();
+        let consumers = all.map(|one| self.as_consumer(one, (start, end), now));
+        Ok(view::Consumers { consumers: consumers.collect::<Result<_, _>>()?, start, end })
     }
 
     /// One named reader of the feed.
@@ -268,7 +270,7 @@ impl Reader {
         let feed = (self.store.feed_start()?, self.store.feed_end()?);
         let found = self.store.consumer(name)?;
         let found = found.ok_or_else(|| Error::NoConsumer(name.clone()))?;
-        Ok(self.as_consumer(found, feed, now))
+        self.as_consumer(found, feed, now)
     }
 
     /// Where a consumer that asks for changes stands; one that nobody knows begins at the first.
@@ -292,12 +294,44 @@ impl Reader {
     ) -> Result<view::Consumer, Error> {
         let moved = self.store.move_consumer(name, acknowledged, rewind, now)??;
         let feed = (self.store.feed_start()?, self.store.feed_end()?);
-        Ok(self.as_consumer(moved, feed, now))
+        self.as_consumer(moved, feed, now)
     }
 
-    fn as_consumer(&self, one: store::Consumer, feed: (u64, u64), now: Stamp) -> view::Consumer {
+    /// What a destination did not take, after number `after`.
+    pub fn dead_letters(
+        &self,
+        name: &ConsumerName,
+        after: Option<u64>,
+        limit: Option<usize>,
+    ) -> Result<view::DeadLetters, Error> {
+        self.store.consumer(name)?.ok_or_else(|| Error::NoConsumer(name.clone()))?;
+        let limit = capped(limit);
+        let found = self.store.dead_letters(name, after, limit)?;
+        let next = if found.len() < limit { None } else { found.last().map(|one| one.seq) };
+        Ok(view::DeadLetters { letters: found.into_iter().map(Into::into).collect(), next })
+    }
+
+    /// Forgets what a destination did not take.
+    pub fn bury(&self, name: &ConsumerName, now: Stamp) -> Result<view::Consumer, Error> {
+        let was = self.consumer(name, now)?;
+        self.store.bury(name, None)?;
+        Ok(was)
+    }
+
+    fn as_consumer(
+        &self,
+        one: store::Consumer,
+        feed: (u64, u64),
+        now: Stamp,
+    ) -> Result<view::Consumer, Error> {
         let (start, end) = feed;
-        view::Consumer {
+        let sends = self.config.deliver.iter().any(|destination| destination.name == one.name);
+        let dead = self.store.count_dead(&one.name, deliver::MOST_DEAD)? as u64;
+        let delivery = match sends || dead > 0 {
+            true => Some(view::Delivery::of(self.store.delivery(&one.name)?, dead)),
+            false => None,
+        };
+        Ok(view::Consumer {
             lag: end.saturating_sub(one.acknowledged),
             live: now.since(one.seen) <= self.config.keep.consumer_quiet,
             behind: one.acknowledged.saturating_add(1) < start,
@@ -305,7 +339,8 @@ impl Reader {
             acknowledged: one.acknowledged,
             created: one.created,
             seen: one.seen,
-        }
+            delivery,
+        })
     }
 
     /// The configured syncs and how they stand; `live` is what the schedule says, empty when none runs.
@@ -422,23 +457,6 @@ fn doing(state: &State) -> &'static str {
         State::LimitPaused { .. } => "limit-paused",
         State::AwaitingConnection => "awaiting-connection",
         State::Disabled => "disabled",
-    }
-}
-
-fn change(entry: store::FeedEntry) -> view::Change {
-    view::Change {
-        seq: entry.seq,
-        at: entry.at,
-        sync: entry.sync,
-        run: entry.run,
-        op: match entry.op {
-            store::Op::Upsert => view::Operation::Upsert,
-            store::Op::Retract => view::Operation::Retract,
-        },
-        kind: entry.kind.to_string(),
-        key: entry.key,
-        record: entry.record,
-        body: view::json_opt(entry.body),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::{
     RunId, Stamp, SyncName, Usage,
 };
 use crate::salesforce::{ConnectionState, Org};
+use crate::store;
 
 /// Runs, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -148,6 +149,25 @@ pub struct Change {
     pub body: Option<Box<RawValue>>,
 }
 
+impl From<store::FeedEntry> for Change {
+    fn from(entry: store::FeedEntry) -> Self {
+        Self {
+            seq: entry.seq,
+            at: entry.at,
+            sync: entry.sync,
+            run: entry.run,
+            op: match entry.op {
+                store::Op::Upsert => Operation::Upsert,
+                store::Op::Retract => Operation::Retract,
+            },
+            kind: entry.kind.to_string(),
+            key: entry.key,
+            record: entry.record,
+            body: json_opt(entry.body),
+        }
+    }
+}
+
 /// Changes of outputs, in order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Feed {
@@ -179,6 +199,66 @@ pub struct Consumer {
     pub live: bool,
     /// Whether changes that it does not have are no longer kept, so that it must take a snapshot.
     pub behind: bool,
+    /// How its delivery stands, when changes are sent to it.
+    #[serde(default)]
+    pub delivery: Option<Delivery>,
+}
+
+/// How the delivery to a destination stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Delivery {
+    /// Since when the batch in hand has not been taken.
+    pub failing_since: Option<Stamp>,
+    /// How often it was sent in vain.
+    pub attempts: u32,
+    /// What went wrong last.
+    pub trouble: Option<String>,
+    /// When it is sent again.
+    pub next: Option<Stamp>,
+    /// When a batch was taken last.
+    pub delivered: Option<Stamp>,
+    /// Changes that were taken.
+    pub taken: u64,
+    /// Changes that were not, and are kept.
+    pub dead: u64,
+}
+
+impl Delivery {
+    /// From what is stored.
+    pub fn of(state: store::DeliveryState, dead: u64) -> Self {
+        let store::DeliveryState { failing_since, attempts, trouble, next, delivered, taken } =
+            state;
+        Self { failing_since, attempts, trouble, next, delivered, taken, dead }
+    }
+}
+
+/// A change that a destination did not take.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct DeadLetter {
+    /// Its number in the feed.
+    pub seq: u64,
+    /// When it was given up.
+    pub at: Stamp,
+    /// Why.
+    pub reason: String,
+    /// The change; null for changes that were no longer kept.
+    #[schemars(with = "Option<Change>")]
+    pub change: Box<RawValue>,
+}
+
+impl From<store::DeadLetter> for DeadLetter {
+    fn from(one: store::DeadLetter) -> Self {
+        Self { seq: one.seq, at: one.at, reason: one.reason, change: one.change }
+    }
+}
+
+/// What a destination did not take, in order.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct DeadLetters {
+    /// The changes.
+    pub letters: Vec<DeadLetter>,
+    /// Pass this as `after` for more; none at the end.
+    pub next: Option<u64>,
 }
 
 /// The named readers of the feed.

@@ -44,22 +44,23 @@ fn names(line: &str, krate: &str) -> bool {
 
 #[test]
 fn libraries_stay_in_their_rooms() {
-    let edges = [
-        ("wasmtime", "host/src/plugin/"),
-        ("sled", "host/src/store/"),
-        ("reqwest", "host/src/salesforce/"),
-        ("oauth2", "host/src/salesforce/"),
-        ("clap", "host/src/cli/"),
+    let edges: [(&str, &[&str]); 5] = [
+        ("wasmtime", &["host/src/plugin/"]),
+        ("sled", &["host/src/store/"]),
+        // Calls of Salesforce want a pass of the gate; what is sent elsewhere has its own room, so that the two never mix.
+        ("reqwest", &["host/src/salesforce/", "host/src/deliver/"]),
+        ("oauth2", &["host/src/salesforce/"]),
+        ("clap", &["host/src/cli/"]),
     ];
     let mut crossed = Vec::new();
     let mut used = BTreeSet::new();
     for (path, text) in sources("host/src") {
         for (number, line) in code(&text) {
-            for (krate, room) in edges {
+            for (krate, rooms) in edges {
                 if names(line, krate) {
                     used.insert(krate);
-                    if !path.starts_with(room) {
-                        crossed.push(format!("{path}:{number}: {krate} belongs to {room}"));
+                    if !rooms.iter().any(|room| path.starts_with(room)) {
+                        crossed.push(format!("{path}:{number}: {krate} belongs to {rooms:?}"));
                     }
                 }
             }

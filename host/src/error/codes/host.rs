@@ -90,6 +90,12 @@ pub(super) const ALL: &[Explained] = &[
         "name another path, or change the folder's rights",
     ),
     of(
+        "deliver.client",
+        "nothing can be sent",
+        "The client that sends changes and alerts could not be made.",
+        "look at the certificates that the system trusts, and report this",
+    ),
+    of(
         "host.task",
         "a task ended early",
         "A piece of kilofold ended before its work was done.",

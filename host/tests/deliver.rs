@@ -1,0 +1,390 @@
+//! Deliveries over real sockets, from a real store to a receiver that fails as it is told.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use kilofold::clock::Clock;
+use kilofold::config::{DeliverConfig, DeliverForm, Secret};
+use kilofold::deliver;
+use kilofold::events::{Bus, Event};
+use kilofold::model::{
+    ConnectionName, ConsumerName, Counts, Cursor, Ending, Outcome, Output, PageNote, Selection,
+    Stamp, SyncName, Timing, Trigger,
+};
+use kilofold::store::{Commit, FeedRules, NewRun, Options, Store, Verdict};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What came, and how it is answered.
+#[derive(Default)]
+struct Receiver {
+    got: Mutex<Vec<Request>>,
+    /// Statuses of the next answers; 200 when there are none left.
+    next: Mutex<Vec<u16>>,
+    /// A body with this word is refused with 422.
+    poison: Option<&'static str>,
+}
+
+struct Request {
+    path: String,
+    headers: HeaderMap,
+    bytes: Bytes,
+    body: Value,
+    status: u16,
+}
+
+impl Request {
+    fn seqs(&self) -> Vec<u64> {
+        let changes = self.body["changes"].as_array().unwrap();
+        changes.iter().map(|change| change["seq"].as_u64().unwrap()).collect()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+async fn take(
+    State(receiver): State<Arc<Receiver>>,
+    uri: Uri,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> (StatusCode, &'static str) {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let next = receiver.next.lock().unwrap().pop();
+    let status = match receiver.poison {
+        Some(word) if text.contains(word) => 422,
+        _ => next.unwrap_or(200),
+    };
+    let body = serde_json::from_slice(&bytes).unwrap();
+    let path = uri.path().to_owned();
+    receiver.got.lock().unwrap().push(Request { path, headers, bytes, body, status });
+    (StatusCode::from_u16(status).unwrap(), "said so")
+}
+
+async fn receive(receiver: Receiver) -> (Arc<Receiver>, String) {
+    let receiver = Arc::new(receiver);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let routes = axum::Router::new().fallback(take).with_state(receiver.clone());
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    (receiver, url)
+}
+
+impl Receiver {
+    /// The numbers of all changes that were taken, in the order in which they came.
+    fn taken(&self) -> Vec<u64> {
+        let got = self.got.lock().unwrap();
+        got.iter().filter(|one| one.status == 200).flat_map(Request::seqs).collect()
+    }
+
+    /// Waits until so many requests came.
+    async fn came(&self, count: usize) {
+        until(|| self.got.lock().unwrap().len() >= count).await;
+    }
+}
+
+async fn until(mut done: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not come within 20 s");
+}
+
+fn name() -> ConsumerName {
+    ConsumerName::new("deliver.hook").unwrap()
+}
+
+fn hook(url: &str) -> DeliverConfig {
+    DeliverConfig {
+        name: name(),
+        form: DeliverForm::Webhook(None),
+        url: url.parse().unwrap(),
+        kinds: Vec::new(),
+        syncs: Vec::new(),
+        batch: 100,
+        timeout: Duration::from_secs(10),
+        give_up: None,
+        from_start: true,
+    }
+}
+
+/// A host that only delivers.
+struct Host {
+    store: Store,
+    bus: Bus,
+    stop: CancellationToken,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Host {
+    fn start(store: &Store, clock: &Clock, config: DeliverConfig) -> Self {
+        let (bus, stop) = (Bus::new(), CancellationToken::new());
+        let tasks = deliver::start(&[config], store, clock, &bus, &stop).unwrap();
+        Self { store: store.clone(), bus, stop, tasks }
+    }
+
+    async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn place(&self) -> u64 {
+        self.store.consumer(&name()).unwrap().map_or(0, |one| one.acknowledged)
+    }
+
+    async fn at(&self, place: u64) {
+        until(|| self.place() >= place).await;
+    }
+}
+
+fn open(folder: &std::path::Path) -> Store {
+    Store::open(folder, &Options::default()).unwrap()
+}
+
+/// Commits a batch of people with these bodies; numbers go on from those of the batch before.
+fn commit(store: &Store, first: usize, bodies: &[&str]) {
+    let sync = SyncName::new("Contact").unwrap();
+    let run = store
+        .begin_run(NewRun {
+            sync: sync.clone(),
+            object: "Contact".to_owned(),
+            connection: ConnectionName::new("main").unwrap(),
+            trigger: Trigger::Manual,
+            started: Stamp::now(),
+            cursor_before: Cursor::default(),
+            plugin: None,
+            quota_before: None,
+        })
+        .unwrap();
+    let ids: Vec<String> =
+        (first..).take(bodies.len()).map(|n| format!("0034C0000{n:06}")).collect();
+    let records: Vec<String> = ids
+        .iter()
+        .map(|id| format!(r#"{{"attributes":{{"type":"Contact"}},"Id":"{id}","SystemModstamp":"2022-02-15T06:21:19.000+0000"}}"#))
+        .collect();
+    let count = bodies.len();
+    let text = format!(r#"{{"totalSize":{count},"done":true,"records":[{}]}}"#, records.join(","));
+    let selection = Selection::new(&[], Some("SystemModstamp"));
+    let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
+    let known = store.known(&sync, &batch).unwrap();
+    let became = |(id, body): (&String, &&str)| {
+        let output = Output { kind: "person".into(), key: id.clone(), body: (*body).to_owned() };
+        Verdict::Became(Outcome::Mapped(vec![output]))
+    };
+    let outcomes: Vec<Verdict> = ids.iter().zip(bodies).map(became).collect();
+    let page = PageNote {
+        page: 0,
+        at: Stamp::now(),
+        bytes: 100,
+        counts: Counts::default(),
+        timing: Timing::default(),
+        request_id: None,
+    };
+    let commit = Commit {
+        run: run.id,
+        sync: &sync,
+        batch: &batch,
+        known,
+        outcomes,
+        cursor: Cursor::default(),
+        page,
+        calls: 1,
+        maker: None,
+        remap: None,
+        keep_raw: false,
+    };
+    store.commit(commit).unwrap();
+    store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sends_in_order_signed_and_again_until_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    let store = open(&folder.path().join("data"));
+    commit(&store, 1, &["{\"n\":1.10}", "{}", "{}"]);
+    let (receiver, url) =
+        receive(Receiver { next: Mutex::new(vec![503]), ..Receiver::default() }).await;
+    let form = DeliverForm::Webhook(Some(Secret::File(folder.path().join("key"))));
+    let host =
+        Host::start(&store, &Clock::default(), DeliverConfig { form, batch: 2, ..hook(&url) });
+    let mut events = host.bus.subscribe();
+    host.at(3).await;
+    commit(&store, 4, &["{}", "{}"]);
+    host.at(5).await;
+
+    assert_eq!(receiver.taken(), [1, 2, 3, 4, 5]);
+    let got = receiver.got.lock().unwrap();
+    assert_eq!((got[0].status, got[0].seqs()), (503, vec![1, 2]));
+    assert_eq!(got[0].bytes, got[1].bytes);
+    assert_eq!(got[0].header("webhook-id"), got[1].header("webhook-id"));
+    assert_eq!(got[0].path, "/hook");
+    // As Salesforce's number was mapped: nothing is read and written anew on the way.
+    assert!(std::str::from_utf8(&got[0].bytes).unwrap().contains("\"n\":1.10"));
+    for one in &*got {
+        let key = base64::Engine::decode(
+            &base64::prelude::BASE64_STANDARD,
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        );
+        let seconds = one.header("webhook-timestamp").parse().unwrap();
+        assert!((Stamp::now().0 / 1000 - seconds).abs() < 60);
+        let signed =
+            deliver::signature(&key.unwrap(), one.header("webhook-id"), seconds, &one.bytes);
+        assert_eq!(one.header("webhook-signature"), signed);
+    }
+    assert!(matches!(&events.recv().await.unwrap().event,
+        Event::DeliveryFailed { attempts: 1, reason, .. } if reason.contains("503") && reason.contains("said so")));
+    assert!(matches!(
+        &events.recv().await.unwrap().event,
+        Event::Delivered { changes: 2, last: 2, .. }
+    ));
+    let state = store.delivery(&name()).unwrap();
+    assert_eq!((state.taken, state.attempts, state.failing_since), (5, 0, None));
+    drop(got);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_refused_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let bodies = ["{}", "{}", "{\"a\":\"poison\"}", "{}", "{}", "{}", "{\"b\":\"poison\"}"];
+    commit(&store, 1, &bodies);
+    let (receiver, url) = receive(Receiver { poison: Some("poison"), ..Receiver::default() }).await;
+    let host = Host::start(&store, &Clock::default(), hook(&url));
+    host.at(7).await;
+    assert_eq!(receiver.taken(), [1, 2, 4, 5, 6]);
+    let dead = store.dead_letters(&name(), None, 9).unwrap();
+    let seqs: Vec<u64> = dead.iter().map(|one| one.seq).collect();
+    assert_eq!(seqs, [3, 7]);
+    assert!(dead[0].change.get().contains("poison") && dead[0].reason.contains("422"));
+    // Back to whole batches, and a place that was moved by hand has changes sent again.
+    commit(&store, 8, &["{}", "{}"]);
+    host.at(9).await;
+    store.move_consumer(&name(), 7, true, Stamp::now()).unwrap().unwrap();
+    commit(&store, 10, &["{}"]);
+    host.at(10).await;
+    assert_eq!(receiver.taken(), [1, 2, 4, 5, 6, 8, 9, 8, 9, 10]);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn goes_on_after_a_restart_where_it_stood() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, 1, &["{}", "{}", "{}"]);
+    let (receiver, url) =
+        receive(Receiver { next: Mutex::new(vec![500, 200]), ..Receiver::default() }).await;
+    let config = DeliverConfig { batch: 1, ..hook(&url) };
+    let host = Host::start(&store, &Clock::default(), config.clone());
+    receiver.came(2).await;
+    until(|| store.delivery(&name()).unwrap().failing_since.is_some()).await;
+    host.stop().await;
+    let state = store.delivery(&name()).unwrap();
+    assert!(state.attempts == 1 && state.next.is_some() && state.taken == 1, "{state:?}");
+    let wait = state.next.unwrap();
+    drop(store);
+
+    let store = open(folder.path());
+    assert_eq!(store.delivery(&name()).unwrap(), state);
+    let host = Host::start(&store, &Clock::default(), config);
+    host.at(3).await;
+    assert_eq!(receiver.taken(), [1, 2, 3]);
+    assert!(Stamp::now() >= wait, "the wait outlives the process");
+    host.stop().await;
+
+    // A destination of another name begins with what comes.
+    let late = ConsumerName::new("deliver.late").unwrap();
+    let config = DeliverConfig { name: late.clone(), from_start: false, ..hook(&url) };
+    let host = Host::start(&store, &Clock::default(), config);
+    until(|| store.consumer(&late).unwrap().is_some()).await;
+    commit(&store, 4, &["{}"]);
+    until(|| store.consumer(&late).unwrap().unwrap().acknowledged == 4).await;
+    assert_eq!(receiver.taken(), [1, 2, 3, 4]);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gives_up_after_the_time_that_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, 1, &["{}", "{}"]);
+    let hour = Arc::new(AtomicI64::new(Stamp::now().0));
+    let told = hour.clone();
+    let clock = Clock::new(move || Stamp(told.load(Ordering::Relaxed)));
+    let (receiver, url) =
+        receive(Receiver { next: Mutex::new(vec![404, 404]), ..Receiver::default() }).await;
+    let give_up = Some(Duration::from_secs(3 * 86_400));
+    let host = Host::start(&store, &clock, DeliverConfig { give_up, ..hook(&url) });
+    until(|| store.delivery(&name()).unwrap().failing_since.is_some()).await;
+    assert_eq!(host.place(), 0);
+    hour.fetch_add(4 * 86_400_000, Ordering::Relaxed);
+    host.at(2).await;
+    assert_eq!(store.count_dead(&name(), 9).unwrap(), 2);
+    commit(&store, 3, &["{}"]);
+    host.at(3).await;
+    assert_eq!(receiver.taken(), [3]);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn says_what_was_gone_before_it_could_be_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.move_consumer(&name(), 0, false, Stamp::now()).unwrap().unwrap();
+    for n in 1..4 {
+        commit(&store, n, &["{}"]);
+    }
+    let (age, hold, quiet) = (Duration::ZERO, Duration::ZERO, Duration::from_secs(60));
+    let later = Stamp::now().plus(Duration::from_secs(1));
+    let gone = store.trim_feed(&FeedRules { age, entries: 1, hold, quiet }, later).unwrap();
+    assert_eq!(gone, 2);
+    let (receiver, url) = receive(Receiver::default()).await;
+    let host = Host::start(&store, &Clock::default(), hook(&url));
+    host.at(3).await;
+    assert_eq!(receiver.taken(), [3]);
+    let dead = store.dead_letters(&name(), None, 9).unwrap();
+    assert!(dead.len() == 1 && dead[0].reason.contains("1 to 2"), "{dead:?}");
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn speaks_segments_language() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "writekey").unwrap();
+    let store = open(&folder.path().join("data"));
+    commit(&store, 1, &[r#"{"email":"a@example.com","account_id":"001A"}"#, "{}"]);
+    let (receiver, url) =
+        receive(Receiver { next: Mutex::new(vec![500]), ..Receiver::default() }).await;
+    let url = url.replace("/hook", "");
+    let form = DeliverForm::Segment(Secret::File(folder.path().join("key")));
+    let host = Host::start(&store, &Clock::default(), DeliverConfig { form, ..hook(&url) });
+    host.at(2).await;
+    let got = receiver.got.lock().unwrap();
+    assert_eq!(got.len(), 2);
+    assert_eq!(got[1].path, "/v1/batch");
+    // `writekey:` in base64.
+    assert_eq!(got[1].header("authorization"), "Basic d3JpdGVrZXk6");
+    let calls = got[1].body["batch"].as_array().unwrap();
+    let types: Vec<&str> = calls.iter().map(|call| call["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["identify", "group", "identify"]);
+    assert_eq!(calls[0]["traits"]["email"], "a@example.com");
+    // The same calls again, by their ids.
+    let ids = |one: &Request| -> Vec<Value> {
+        let calls = one.body["batch"].as_array().unwrap();
+        calls.iter().map(|call| call["messageId"].clone()).collect()
+    };
+    assert_eq!(ids(&got[0]), ids(&got[1]));
+    drop(got);
+    host.stop().await;
+}
