@@ -38,6 +38,12 @@ pub mod metrics;
 /// Sends what changed to other systems.
 pub mod deliver;
 
+/// Tells a person what is wrong, and when it is over.
+pub mod alerts;
+
+/// Makes files of what is stored.
+pub mod export;
+
 /// Shows it: the API and the page.
 pub mod web;
 

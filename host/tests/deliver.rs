@@ -8,15 +8,18 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use kilofold::alerts::{Alerts, What};
+use kilofold::app;
 use kilofold::clock::Clock;
-use kilofold::config::{DeliverConfig, DeliverForm, Secret};
+use kilofold::config::{AlertConfig, Config, DeliverConfig, DeliverForm, Secret};
 use kilofold::deliver;
 use kilofold::events::{Bus, Event};
 use kilofold::model::{
-    ConnectionName, ConsumerName, Counts, Cursor, Ending, Outcome, Output, PageNote, Selection,
-    Stamp, SyncName, Timing, Trigger,
+    ConnectionName, ConsumerName, Counts, Cursor, Ending, Outcome, Output, PageNote, Run,
+    Selection, Stamp, SyncName, Timing, Trigger,
 };
 use kilofold::store::{Commit, FeedRules, NewRun, Options, Store, Verdict};
+use kilofold::web::Reader;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -151,12 +154,10 @@ fn open(folder: &std::path::Path) -> Store {
     Store::open(folder, &Options::default()).unwrap()
 }
 
-/// Commits a batch of people with these bodies; numbers go on from those of the batch before.
-fn commit(store: &Store, first: usize, bodies: &[&str]) {
-    let sync = SyncName::new("Contact").unwrap();
-    let run = store
+fn begin(store: &Store) -> Run {
+    store
         .begin_run(NewRun {
-            sync: sync.clone(),
+            sync: SyncName::new("Contact").unwrap(),
             object: "Contact".to_owned(),
             connection: ConnectionName::new("main").unwrap(),
             trigger: Trigger::Manual,
@@ -165,7 +166,13 @@ fn commit(store: &Store, first: usize, bodies: &[&str]) {
             plugin: None,
             quota_before: None,
         })
-        .unwrap();
+        .unwrap()
+}
+
+/// Commits a batch of people with these bodies; numbers go on from those of the batch before.
+fn commit(store: &Store, first: usize, bodies: &[&str]) {
+    let sync = SyncName::new("Contact").unwrap();
+    let run = begin(store);
     let ids: Vec<String> =
         (first..).take(bodies.len()).map(|n| format!("0034C0000{n:06}")).collect();
     let records: Vec<String> = ids
@@ -178,7 +185,8 @@ fn commit(store: &Store, first: usize, bodies: &[&str]) {
     let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
     let known = store.known(&sync, &batch).unwrap();
     let became = |(id, body): (&String, &&str)| {
-        let output = Output { kind: "person".into(), key: id.clone(), body: (*body).to_owned() };
+        let output =
+            Output { kind: "person".into(), key: id.clone(), body: (*body).to_owned().into() };
         Verdict::Became(Outcome::Mapped(vec![output]))
     };
     let outcomes: Vec<Verdict> = ids.iter().zip(bodies).map(became).collect();
@@ -223,6 +231,14 @@ async fn sends_in_order_signed_and_again_until_taken() {
     commit(&store, 4, &["{}", "{}"]);
     host.at(5).await;
 
+    assert!(matches!(&events.recv().await.unwrap().event,
+        Event::DeliveryFailed { attempts: 1, reason, .. } if reason.contains("503") && reason.contains("said so")));
+    assert!(matches!(
+        &events.recv().await.unwrap().event,
+        Event::Delivered { changes: 2, last: 2, .. }
+    ));
+    host.stop().await;
+
     assert_eq!(receiver.taken(), [1, 2, 3, 4, 5]);
     let got = receiver.got.lock().unwrap();
     assert_eq!((got[0].status, got[0].seqs()), (503, vec![1, 2]));
@@ -236,22 +252,14 @@ async fn sends_in_order_signed_and_again_until_taken() {
             &base64::prelude::BASE64_STANDARD,
             "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         );
-        let seconds = one.header("webhook-timestamp").parse().unwrap();
+        let seconds: i64 = one.header("webhook-timestamp").parse().unwrap();
         assert!((Stamp::now().0 / 1000 - seconds).abs() < 60);
         let signed =
             deliver::signature(&key.unwrap(), one.header("webhook-id"), seconds, &one.bytes);
         assert_eq!(one.header("webhook-signature"), signed);
     }
-    assert!(matches!(&events.recv().await.unwrap().event,
-        Event::DeliveryFailed { attempts: 1, reason, .. } if reason.contains("503") && reason.contains("said so")));
-    assert!(matches!(
-        &events.recv().await.unwrap().event,
-        Event::Delivered { changes: 2, last: 2, .. }
-    ));
     let state = store.delivery(&name()).unwrap();
     assert_eq!((state.taken, state.attempts, state.failing_since), (5, 0, None));
-    drop(got);
-    host.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -370,6 +378,7 @@ async fn speaks_segments_language() {
     let form = DeliverForm::Segment(Secret::File(folder.path().join("key")));
     let host = Host::start(&store, &Clock::default(), DeliverConfig { form, ..hook(&url) });
     host.at(2).await;
+    host.stop().await;
     let got = receiver.got.lock().unwrap();
     assert_eq!(got.len(), 2);
     assert_eq!(got[1].path, "/v1/batch");
@@ -385,6 +394,74 @@ async fn speaks_segments_language() {
         calls.iter().map(|call| call["messageId"].clone()).collect()
     };
     assert_eq!(ids(&got[0]), ids(&got[1]));
-    drop(got);
-    host.stop().await;
+}
+
+const CONFIG: &str = r#"
+[org]
+login = "http://127.0.0.1:9"
+[[connection]]
+client_id = "x"
+[store]
+path = "data"
+[[sync]]
+object = "Contact"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_once_and_again_when_it_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::parse(CONFIG, &folder.path().join("kilofold.toml")).unwrap();
+    let store = app::open_store(&config).unwrap();
+    let org = app::open_org(&config, &store, Clock::default()).unwrap();
+    let reader = Reader::new(store.clone(), Arc::new(config));
+    let (receiver, url) =
+        receive(Receiver { next: Mutex::new(vec![503]), ..Receiver::default() }).await;
+    let config = AlertConfig {
+        url: url.parse().unwrap(),
+        secret: None,
+        on: What::ALL.to_vec(),
+        stale: Duration::from_secs(3600),
+    };
+    let start = |bus: &Bus, stop: &CancellationToken| {
+        let alerts = Alerts::new(&config, reader.clone(), org.clone(), Clock::default(), bus);
+        tokio::spawn(alerts.unwrap().run(stop.clone()))
+    };
+    let end = |bus: &Bus, ending: Ending| {
+        let run = begin(&store);
+        store.end_run(run.id, ending.clone(), Stamp::now(), |_| ()).unwrap();
+        let (sync, counts) = (run.sync, Counts::default());
+        bus.emit(Event::RunEnded { run: run.id, sync, ending, counts, calls: 1, took_ms: 1 });
+    };
+    let failed = || Ending::Failed {
+        code: "auth.reconnect".to_owned(),
+        message: "it was revoked".to_owned(),
+    };
+
+    let (bus, stop) = (Bus::new(), CancellationToken::new());
+    let running = start(&bus, &stop);
+    end(&bus, failed());
+    end(&bus, failed());
+    // The first is answered with 503, and sent again.
+    receiver.came(2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stop.cancel();
+    running.await.unwrap();
+
+    // Another process knows what was told.
+    let (bus, stop) = (Bus::new(), CancellationToken::new());
+    let running = start(&bus, &stop);
+    end(&bus, failed());
+    end(&bus, Ending::Succeeded);
+    receiver.came(3).await;
+    stop.cancel();
+    running.await.unwrap();
+
+    let got = receiver.got.lock().unwrap();
+    let told: Vec<(&Value, &Value)> =
+        got.iter().map(|one| (&one.body["alert"], &one.body["recovered"])).collect();
+    let (what, no, yes) = (Value::from("failed"), Value::from(false), Value::from(true));
+    assert_eq!(told, [(&what, &no), (&what, &no), (&what, &yes)]);
+    assert_eq!(got[0].header("webhook-id"), got[1].header("webhook-id"));
+    let text = got[1].body["text"].as_str().unwrap();
+    assert_eq!(text, "kilofold: sync Contact failed: it was revoked [auth.reconnect]");
 }

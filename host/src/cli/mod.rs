@@ -6,6 +6,7 @@ mod connections;
 mod consumers;
 pub mod demo;
 mod explain;
+mod export;
 mod failure;
 mod failures;
 mod feed;
@@ -105,6 +106,7 @@ enum Command {
     Records(records::Args),
     Feed(feed::Args),
     Consumers(consumers::Args),
+    Export(export::Args),
     /// Shows what is known of the org's API calls, without spending one
     Limits,
     Retry(retry::Args),
@@ -150,6 +152,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Records(args) => records::run(args, globals).await,
             Command::Feed(args) => feed::run(args, globals).await,
             Command::Consumers(args) => consumers::run(args, globals).await,
+            Command::Export(args) => export::run(args, globals).await,
             Command::Limits => limits::run(globals).await,
             Command::Grafana => grafana::run(globals),
             Command::Password => password::run(globals),

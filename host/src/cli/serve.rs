@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::{Failure, Globals, open};
+use crate::alerts::Alerts;
 use crate::app::{self, App};
 use crate::config::Config;
 use crate::deliver;
@@ -44,7 +45,7 @@ pub struct Running {
     closing: CancellationToken,
     serving: JoinHandle<Result<(), web::Error>>,
     upkeep: JoinHandle<()>,
-    deliveries: JoinSet<()>,
+    senders: JoinSet<()>,
     ended: Option<Result<Result<(), web::Error>, JoinError>>,
 }
 
@@ -65,6 +66,10 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         );
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
+    let alerts = app.config.alerts.as_ref().map(|config| {
+        Alerts::new(config, app.reader(), app.org.clone(), app.clock.clone(), &app.bus)
+    });
+    let alerts = alerts.transpose()?;
     let scheduler = app.schedule().await?;
     let closing = CancellationToken::new();
     let parts = Parts {
@@ -77,8 +82,11 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         clock: app.clock.clone(),
     };
     let serving = tokio::spawn(listener.serve(parts, closing.clone()));
-    let deliveries =
+    let mut senders =
         deliver::start(&app.config.deliver, &app.store, &app.clock, &app.bus, &closing)?;
+    if let Some(alerts) = alerts {
+        senders.spawn(alerts.run(closing.clone()));
+    }
     let upkeep = upkeep::run(
         app.store.clone(),
         app.config.keep,
@@ -91,7 +99,7 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: Some(format!("{scheme}://{address}")),
     });
-    Ok(Running { scheduler, closing, serving, upkeep, deliveries, ended: None })
+    Ok(Running { scheduler, closing, serving, upkeep, senders, ended: None })
 }
 
 /// Leaves a token that only the owner of the store can read, new at every start.
@@ -124,9 +132,9 @@ impl Running {
     pub async fn stop(mut self) -> Result<(), Failure> {
         self.scheduler.stop().await;
         self.closing.cancel();
-        while let Some(ended) = self.deliveries.join_next().await {
+        while let Some(ended) = self.senders.join_next().await {
             if let Err(error) = ended {
-                tracing::warn!(%error, "a delivery ended early");
+                tracing::warn!(%error, "what sends to others ended early");
             }
         }
         if let Err(error) = (&mut self.upkeep).await {

@@ -7,8 +7,10 @@ use super::{Failure, Globals};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
+use crate::export::{Export, Written};
 use crate::model::{ConsumerName, RecordId, Run, RunId, Stamp, SyncName};
 use crate::store::{self, FeedQuery, Store, Wanted};
+use crate::web::export::What;
 use crate::web::{self, Client, Reader, client, view};
 
 /// How often a store in use is tried again when no host answers: another command may be about to let it go.
@@ -201,6 +203,29 @@ impl Source {
         }
     }
 
+    /// Writes what is stored through an export, and finishes it.
+    pub async fn export<W: std::io::Write + Send>(
+        &self,
+        what: What,
+        wanted: &Wanted,
+        mut export: Export<W>,
+    ) -> Result<(W, Written), Failure> {
+        match self {
+            Self::Store(reader) => {
+                reader.export(what, wanted, &mut export)?.map_err(unwritten)?;
+            }
+            Self::Api(client) => {
+                let path = match what {
+                    What::Outputs => "/api/v1/outputs",
+                    What::Records => "/api/v1/records",
+                };
+                let parameters = part(&wanted.syncs, &wanted.kinds);
+                client.download(path, &parameters, &mut export).await?;
+            }
+        }
+        export.finish().map_err(unwritten)
+    }
+
     /// Where a consumer stands; one that nobody knows stands before the first change.
     pub async fn consumer_place(&self, name: &ConsumerName) -> Result<u64, Failure> {
         match self {
@@ -266,9 +291,7 @@ impl Source {
     pub async fn bury(&self, name: &ConsumerName) -> Result<view::Consumer, Failure> {
         match self {
             Self::Store(reader) => Ok(reader.bury(name, Stamp::now())?),
-            Self::Api(client) => {
-                Ok(client.delete(&format!("/api/v1/consumers/{name}/dead")).await?)
-            }
+            Self::Api(client) => Ok(client.post(&format!("/api/v1/consumers/{name}/bury")).await?),
         }
     }
 

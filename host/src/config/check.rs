@@ -139,6 +139,7 @@ impl Check {
         let defaults = file.defaults.as_ref().unwrap_or(&defaults);
         let syncs = self.syncs(&file.sync, defaults, &connections, &store, &plugins);
         let deliver = self.deliver(&file.deliver, &syncs);
+        let alerts = self.alerts(file.alerts.as_ref());
         Some(Config {
             path: path.to_owned(),
             org: org?,
@@ -150,6 +151,7 @@ impl Check {
             plugins,
             syncs,
             deliver,
+            alerts,
         })
     }
 

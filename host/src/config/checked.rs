@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Error, Secret, When};
+use crate::alerts;
 use crate::model::{ConnectionName, ConsumerName, SyncName};
 
 /// The plugins that are inside the program, by name.
@@ -44,6 +45,8 @@ pub struct Config {
     pub syncs: Vec<SyncConfig>,
     /// Where changes are sent to, in the order of the file.
     pub deliver: Vec<DeliverConfig>,
+    /// Where is told what is wrong; none: nowhere.
+    pub alerts: Option<AlertConfig>,
 }
 
 impl Config {
@@ -415,6 +418,19 @@ pub struct DeliverConfig {
     pub give_up: Option<Duration>,
     /// Whether a new one begins with the first change that is kept, and not with what comes next.
     pub from_start: bool,
+}
+
+/// Where is told what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertConfig {
+    /// Where to.
+    pub url: Url,
+    /// The key of the signatures.
+    pub secret: Option<Secret>,
+    /// What is told.
+    pub on: Vec<alerts::What>,
+    /// How old a sync's data may be.
+    pub stale: Duration,
 }
 
 /// What is sent to a destination.

@@ -1,13 +1,14 @@
-//! `[[deliver]]`, checked.
+//! `[[deliver]]` and `[alerts]`, checked.
 
 use std::time::Duration;
 
 use url::{Host, Url};
 
 use super::check::{Check, SECOND, YEAR, name_fault};
-use super::checked::{DeliverConfig, DeliverForm, SyncConfig};
+use super::checked::{AlertConfig, DeliverConfig, DeliverForm, SyncConfig};
 use super::file::{self, At, DeliverFrom, Key};
 use super::values::{self, Fault, fault, nearest};
+use crate::alerts::What;
 use crate::model::ConsumerName;
 
 /// Where Segment takes calls.
@@ -110,6 +111,36 @@ impl Check {
             timeout: self.span(&key("timeout"), &written.timeout).unwrap_or(SECOND * 30),
             give_up: give_up.unwrap_or(Some(SECOND * 3 * 86_400)),
             from_start: written.from.as_ref().is_none_or(|from| from.value == DeliverFrom::Start),
+        })
+    }
+
+    /// `[alerts]`; none when it is not there, or cannot be used.
+    pub(super) fn alerts(&mut self, written: Option<&file::Alerts>) -> Option<AlertConfig> {
+        let written = written?;
+        if written.url.is_none() {
+            let cure = "write the address that takes the messages";
+            self.missing("alerts.url", None, fault("is missing", cure));
+        }
+        let names = What::ALL.map(What::as_str);
+        let mut on = Vec::new();
+        for word in written.on.iter().flat_map(|at| &at.value) {
+            match What::ALL.into_iter().find(|what| what.as_str() == word.value) {
+                Some(what) => on.push(what),
+                None => {
+                    let cure = values::one_of(&word.value, &names);
+                    self.wrong("alerts.on", &word.span, fault("is nothing to tell of", cure));
+                }
+            }
+        }
+        let stale = self
+            .take("alerts.stale", &written.stale, |text| values::duration(text, SECOND * 60, YEAR));
+        let secret = self.secret("alerts.secret", &written.secret);
+        let url = self.take("alerts.url", &written.url, |text| receiver(text))?;
+        Some(AlertConfig {
+            url,
+            secret,
+            on: if written.on.is_none() { What::ALL.to_vec() } else { on },
+            stale: stale.unwrap_or(SECOND * 86_400),
         })
     }
 

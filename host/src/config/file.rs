@@ -70,6 +70,8 @@ pub struct File {
     /// Where changes are sent to by themselves: one entry a destination.
     #[schemars(default)]
     pub deliver: Vec<At<Deliver>>,
+    /// Where is told what a person must know.
+    pub alerts: Option<Alerts>,
 }
 
 /// The Salesforce organisation.
@@ -341,6 +343,20 @@ pub struct Deliver {
     pub give_up: Key<String>,
     /// Where a new destination begins: "start", with the first change that is kept, or "now"; "start" when left out.
     pub from: Key<DeliverFrom>,
+}
+
+/// Where is told what a person must know: a webhook that gets a message when something is wrong, and when it is over.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    /// Where to. Over https, or to this machine.
+    pub url: Key<String>,
+    /// Where the key of the signatures is: { env = "NAME" } or { file = "path" }.
+    pub secret: Key<SecretRef>,
+    /// What is told: of "failed", "paused", "reconnect" and "stale"; all when left out.
+    pub on: Key<Vec<At<String>>>,
+    /// How old a sync's data may be before that is told; "24h" when left out.
+    pub stale: Key<String>,
 }
 
 /// What is sent to a destination.

@@ -14,9 +14,9 @@ mod values;
 mod when;
 
 pub use checked::{
-    Allowance, Config, ConnectionConfig, DeliverConfig, DeliverForm, Fields, Grant, KeepConfig,
-    OrgConfig, PluginLimits, PluginRef, Pool, QuotaConfig, STOCK_PLUGINS, StoreConfig, SyncConfig,
-    TlsConfig, WebConfig,
+    AlertConfig, Allowance, Config, ConnectionConfig, DeliverConfig, DeliverForm, Fields, Grant,
+    KeepConfig, OrgConfig, PluginLimits, PluginRef, Pool, QuotaConfig, STOCK_PLUGINS, StoreConfig,
+    SyncConfig, TlsConfig, WebConfig,
 };
 pub use error::{Error, Invalid, Problem};
 pub use secret::Secret;

@@ -10,7 +10,7 @@ use super::error::Problem;
 use super::file::{At, File};
 use super::values::nearest;
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "org",
     "connection",
     "quota",
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 10] = [
     "defaults",
     "sync",
     "deliver",
+    "alerts",
 ];
 
 /// What was read, and what could not be.
@@ -60,6 +61,7 @@ pub fn read(text: &str) -> Read {
             "plugins" => file.plugins = reader.section("plugins", value),
             "defaults" => file.defaults = reader.section("defaults", value),
             "connection" => file.connection = reader.sections("connection", value),
+            "alerts" => file.alerts = reader.section("alerts", value),
             "deliver" => file.deliver = reader.sections("deliver", value),
             "sync" => file.sync = reader.sections("sync", value),
             other => {

@@ -99,11 +99,16 @@ impl JsonSchema for RecordId {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "RecordId".into()
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        // No pattern can say that the last three of 18 must fit the others, so only that of 15 is promised to be taken.
+        let pattern = match schemas.contract().is_deserialize() {
+            true => "^[A-Za-z0-9]{15}$",
+            false => "^[A-Za-z0-9]{15}[A-Z0-5]{3}$",
+        };
         json_schema!({
             "type": "string",
-            "description": "A Salesforce id: 15 letters and digits, and of one of 18 the last three must fit the others.",
-            "pattern": "^[A-Za-z0-9]{15}([A-Z0-5]{3})?$"
+            "description": "A Salesforce id: 15 letters and digits. One of 18 is taken too, when the last three fit the others.",
+            "pattern": pattern
         })
     }
 }

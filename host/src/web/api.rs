@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::reader::{self, Reader};
 use super::rework;
 use super::routes::Routes;
-use super::{feed, view};
+use super::{export, feed, view};
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::schedule::{self, Asked, SyncStatus};
 use crate::store;
@@ -58,7 +58,7 @@ fn table() -> Routes {
         .get("/api/v1/limits", "What is known of the org's daily API calls.", limits)
         .get("/api/v1/connections", "The connections and how they stand.", connections)
         .get("/api/v1/events", "Everything that happens, as server-sent events.", events);
-    rework::add(feed::add(routes))
+    rework::add(export::add(feed::add(routes)))
 }
 
 fn openapi(document: &str) -> Response {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::reader::LIMIT;
+use crate::model::{Stamp, StampError};
 
 /// What came with a request: the parameters of its path, those of its query, and its body. `()`: none may come.
 #[derive(Debug)]
@@ -141,6 +142,33 @@ impl<T: Serialize + JsonSchema> Reply for Taken<T> {
 
     fn reply(self) -> Response {
         (Self::STATUS, axum::Json(self.0)).into_response()
+    }
+}
+
+/// A moment in a query: `2026-11-01T00:00:00Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Moment(pub Stamp);
+
+impl TryFrom<String> for Moment {
+    type Error = StampError;
+
+    fn try_from(text: String) -> Result<Self, StampError> {
+        Stamp::parse(&text).map(Self)
+    }
+}
+
+impl JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
     }
 }
 

@@ -23,7 +23,7 @@ use crate::store::{FeedQuery, Wanted};
 /// Readers that wait for the feed beyond so many are turned away.
 pub(super) const WAITERS: usize = 256;
 /// JSON lines.
-const LINES: &str = "application/x-ndjson";
+pub(super) const LINES: &str = "application/x-ndjson";
 
 /// The routes of the feed.
 pub(super) fn add(routes: Routes) -> Routes {
@@ -47,8 +47,8 @@ pub(super) fn add(routes: Routes) -> Routes {
             "What a destination of deliveries did not take, in order.",
             dead,
         )
-        .delete(
-            "/api/v1/consumers/{name}/dead",
+        .post(
+            "/api/v1/consumers/{name}/bury",
             "Forgets what a destination of deliveries did not take.",
             bury,
         )
@@ -227,11 +227,18 @@ async fn feed(shared: Shared, ask: Ask<(), Question>) -> Answer<Changes> {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Part {
+pub(super) struct Part {
     /// Only outputs of these kinds, with commas between.
     kinds: Option<Names>,
     /// Only outputs of this sync.
     sync: Option<SyncName>,
+}
+
+impl Part {
+    pub(super) fn wanted(self) -> Wanted {
+        let kinds = self.kinds.map(|Names(kinds)| kinds).unwrap_or_default();
+        Wanted { syncs: self.sync.into_iter().collect(), kinds }
+    }
 }
 
 struct Lines(Response);
@@ -248,9 +255,7 @@ impl Reply for Lines {
 }
 
 fn snapshot(shared: Shared, ask: Ask<(), Part>) -> Ready<Answer<Lines>> {
-    let Part { kinds, sync } = ask.query;
-    let kinds = kinds.map(|Names(kinds)| kinds).unwrap_or_default();
-    let wanted = Wanted { syncs: sync.into_iter().collect(), kinds };
+    let wanted = ask.query.wanted();
     let (reader, now) = (shared.reader.clone(), shared.clock.now());
     ready(
         stream(&shared, LINES, move |to| {
@@ -262,7 +267,7 @@ fn snapshot(shared: Shared, ask: Ask<(), Part>) -> Ready<Answer<Lines>> {
 }
 
 /// Writes one value as a line.
-fn write_line<T: serde::Serialize>(to: &mut dyn Write, value: &T) -> io::Result<()> {
+pub(super) fn write_line<T: serde::Serialize>(to: &mut dyn Write, value: &T) -> io::Result<()> {
     serde_json::to_writer(&mut *to, value)?;
     to.write_all(b"\n")
 }
@@ -282,10 +287,23 @@ async fn one(shared: Shared, ask: Ask<ConsumerName>) -> Answer<Json<view::Consum
 #[serde(deny_unknown_fields)]
 struct Acknowledgement {
     /// It has everything up to this number: 0 to begin with what is kept.
+    #[serde(deserialize_with = "whole")]
     acknowledged: u64,
     /// Whether it may go back, to read again what it had acknowledged before.
     #[serde(default)]
     rewind: bool,
+}
+
+/// A whole number; also one that is spelled with a point, as JSON Schema has it.
+fn whole<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    /// Up to here a double holds every whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let spelled = number.as_f64().filter(|one| one.fract() == 0.0 && (0.0..=EXACT).contains(one));
+    // Within these bounds nothing is lost.
+    number.as_u64().or(spelled.map(|one| one as u64)).ok_or_else(|| {
+        serde::de::Error::custom(format!("{number} is not a whole number that a feed can have"))
+    })
 }
 
 async fn acknowledge(

@@ -3,6 +3,7 @@
 mod api;
 pub mod ask;
 pub mod client;
+pub mod export;
 mod feed;
 pub mod guard;
 mod pages;

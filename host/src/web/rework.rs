@@ -6,11 +6,10 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::api::read;
-use super::ask::{Answer, Ask, Taken};
-use super::problem::Problem;
+use super::ask::{Answer, Ask, Moment, Taken};
 use super::routes::Routes;
 use super::view::Accepted;
-use crate::model::{RunId, Stamp, SyncName};
+use crate::model::{RunId, SyncName};
 use crate::schedule::{Asked, Work};
 
 /// Adds its routes.
@@ -32,12 +31,11 @@ pub(super) fn add(routes: Routes) -> Routes {
 #[serde(deny_unknown_fields)]
 struct Since {
     /// Only records that changed in the org at this time or later: 2026-11-01T00:00:00Z. All when left out.
-    since: Option<String>,
+    since: Option<Moment>,
 }
 
 async fn remap(shared: Shared, ask: Ask<SyncName, Since>) -> Answer<Taken<Accepted>> {
-    let since = ask.query.since.as_deref().map(Stamp::parse).transpose();
-    let since = since.map_err(|error| Problem::bad_request(format!("since: {error}")))?;
+    let since = ask.query.since.map(|Moment(since)| since);
     let asked = shared.scheduler.wish(&ask.path, Work::Remap(since)).await?;
     Ok(taken(ask.path, "remap", asked, "its stored records are mapped anew"))
 }

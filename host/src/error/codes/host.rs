@@ -96,6 +96,12 @@ pub(super) const ALL: &[Explained] = &[
         "look at the certificates that the system trusts, and report this",
     ),
     of(
+        "export.terminal",
+        "the file is no text",
+        "Parquet is written in bytes that a terminal cannot show.",
+        "name a file with --output, or lead standard output to one",
+    ),
+    of(
         "host.task",
         "a task ended early",
         "A piece of kilofold ended before its work was done.",
@@ -166,6 +172,12 @@ pub(super) const ALL: &[Explained] = &[
         "the sync is running",
         "A sync does not overlap with itself.",
         "wait for its end: `kilofold imports`",
+    ),
+    of(
+        "sync.stale",
+        "the data grow old",
+        "Everything that the org had at some time has been read, but that time is longer ago than [alerts] allows.",
+        "see in `kilofold imports` why no run has come to its end since: a pause, a limit, a failure, or too much to read",
     ),
     of(
         "sync.unknown",
