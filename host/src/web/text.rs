@@ -42,11 +42,15 @@ pub(super) fn steers(c: char) -> bool {
     )
 }
 
-/// A stretch of time in at most five characters: `840ms`, `12.3s`, `3m12s`, `1h04m`, `2d03h`.
+/// A stretch of time in at most five characters: `0.4ms`, `840ms`, `12.3s`, `3m12s`, `1h04m`, `2d03h`.
 pub fn took(span: Duration) -> String {
     let ms = span.as_millis();
     let s = span.as_secs();
     match s {
+        // What is told in microseconds: a batch, a page.
+        0 if ms < 10 && !span.as_micros().is_multiple_of(1000) => {
+            format!("{}.{}ms", ms, span.as_micros() % 1000 / 100)
+        }
         0 => format!("{ms}ms"),
         1..60 => format!("{}.{}s", s, (ms % 1000) / 100),
         60..3600 => format!("{}m{:02}s", s / 60, s % 60),

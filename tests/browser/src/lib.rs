@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -53,6 +54,8 @@ impl Browser {
         let port = support::free_port();
         let service = Command::new(service)
             .arg(format!("--port={port}"))
+            // The browser is in the group, so that it ends with it, also when a test has failed.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -240,6 +243,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        let group = format!("-{}", self.service.id());
+        drop(Command::new("kill").args(["-KILL", "--", &group]).status());
         drop(self.service.kill());
         drop(self.service.wait());
     }

@@ -132,6 +132,53 @@ async fn a_sync_is_paused_and_resumed() {
     browser.close().await;
 }
 
+/// Through the consent page of the simulated org: first refused, then given; afterwards it is lost, and given anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_made_and_made_again() {
+    let Some(browser) = Browser::start().await else { return };
+    let mut setup = usual();
+    setup.grant = "code";
+    setup.sim.auto_approve = false;
+    let world = World::start(setup).await;
+    let ask = async |label: &str| {
+        browser.press("#connection-main", label).await;
+        browser.says("Log in as that user, not as yourself").await;
+        browser.press("main", "Continue at Salesforce").await;
+        browser.says("Allow access?").await;
+    };
+    browser.open(&world.page("/")).await;
+    browser.says("No record can come before Salesforce has let kilofold in.").await;
+    browser.press(".notices", "See connections").await;
+    browser.says("0 of 5").await;
+    ask("Connect").await;
+    browser.press("form", "Deny").await;
+    browser.says("kilofold").await;
+    browser.open(&world.page("/connections")).await;
+    assert!(browser.text("#connection-main header").await.contains("not connected"));
+    ask("Connect").await;
+    browser.press("form", "Allow").await;
+    browser.says("main is connected").await;
+    browser.press("main", "To the connections").await;
+    browser.says("healthy").await;
+    world.command(&["sync", "now", "Account"]).await;
+    // The org ends what it had allowed.
+    world.env.sim.revoke_approvals(None);
+    world.env.sim.expire_access_tokens();
+    world.env.touch("Account", 3, 1);
+    world.env.later(60);
+    world.command(&["sync", "now", "Account"]).await;
+    browser.open(&world.page("/")).await;
+    browser.says("Reconnect main").await;
+    browser.press(".notices", "See connections").await;
+    browser.says("Salesforce no longer accepts it").await;
+    ask("Reconnect").await;
+    browser.press("form", "Allow").await;
+    browser.says("main is connected").await;
+    browser.open(&world.page("/")).await;
+    browser.until("nothing asks for it", "return !document.querySelector('.notices .bad')").await;
+    browser.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_found_and_shown_as_they_arrive() {
     let Some(browser) = Browser::start().await else { return };

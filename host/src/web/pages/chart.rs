@@ -66,7 +66,8 @@ pub(super) fn columns(columns: &[Column], label: &str, most: &str) -> Markup {
         .max()
         .unwrap_or(0)
         .max(1);
-    let step = (WIDTH / columns.len().max(1) as f64).min(36.0);
+    // A few columns do not become walls.
+    let step = (WIDTH / columns.len().max(1) as f64).min(72.0);
     let bar = (step * 0.78).max(0.6);
     html! {
         p.small.soft { (most) }

@@ -11,7 +11,8 @@ use maud::{Markup, html};
 
 use super::chart::{Column, columns};
 use super::ctx::Ctx;
-use super::parts::{ago, empty};
+use super::outlook::{Outlook, outlook};
+use super::parts::{ago, coming, empty, share};
 use super::problem::Refused;
 use super::shell::{Live, Page, Tab, respond};
 use crate::config::Allowance;
@@ -123,8 +124,11 @@ fn day(shown: &Shown, ctx: &Ctx) -> Markup {
     };
     let others = usage.used.saturating_sub(ours);
     let free = usage.max.saturating_sub(usage.used);
-    let scale = |calls: u64| calls as f64 / usage.max.max(1) as f64 * 720.0;
+    let percent = |calls: u64| format!("{:.2}%", share(calls, usage.max) * 100.0);
     let keep = usage.max.saturating_sub(limits.reserve);
+    let spent: Vec<(Stamp, u64)> =
+        shown.hours.iter().map(|hour| (hour.start, hour.ours() + hour.others)).collect();
+    let ahead = outlook(&spent, usage.used, keep, ctx.now);
     html! {
         section.card aria-labelledby="day" {
             header {
@@ -132,12 +136,12 @@ fn day(shown: &Shown, ctx: &Ctx) -> Markup {
                 p { "as Salesforce told " (ago(usage.at, ctx)) }
             }
             div.in.stack {
-                svg.chart viewBox="0 0 720 44" role="img" aria-label={ "of " (grouped(usage.max)) " calls " (grouped(ours)) " were spent by kilofold and " (grouped(others)) " by other applications" } {
-                    rect.f-line x="0" y="14" width="720" height="16" rx="3" {}
-                    rect.f-run x="0" y="14" width=(format!("{:.2}", scale(ours))) height="16" { title { "kilofold: " (grouped(ours)) } }
-                    rect.f-other x=(format!("{:.2}", scale(ours))) y="14" width=(format!("{:.2}", scale(others))) height="16" { title { "others: " (grouped(others)) } }
-                    @if let Some(allowance) = allowance { (mark(scale(*allowance), "allowance", 10.0, 38.0, 43.0)) }
-                    @if limits.reserve > 0 { (mark(scale(keep), "reserve", 4.0, 32.0, 10.0)) }
+                svg.day role="img" aria-label={ "of " (grouped(usage.max)) " calls " (grouped(ours)) " were spent by kilofold and " (grouped(others)) " by other applications" } {
+                    rect.f-line width="100%" y="18" height="14" rx="4" {}
+                    rect.f-run width=(percent(ours)) y="18" height="14" { title { "kilofold: " (grouped(ours)) } }
+                    rect.f-other x=(percent(ours)) width=(percent(others)) y="18" height="14" { title { "others: " (grouped(others)) } }
+                    @if let Some(allowance) = allowance { (mark(*allowance, usage.max, "allowance", false)) }
+                    @if limits.reserve > 0 { (mark(keep, usage.max, "reserve", true)) }
                 }
                 ul.key {
                     li { (swatch("run")) "kilofold " (grouped(ours)) }
@@ -154,9 +158,30 @@ fn day(shown: &Shown, ctx: &Ctx) -> Markup {
                         }
                     }
                     dt { "Reserve" } dd { (grouped(limits.reserve)) span.soft { " calls are left to other applications" } }
+                    dt { "Forecast" }
+                    dd { (forecast(&ahead, usage.max, ctx)) }
                     dt { "A run" } dd { @match limits.per_run { Some(calls) => { "may spend " (grouped(calls)) " calls" }, None => "may spend what the day leaves" } }
                 }
             }
+        }
+    }
+}
+
+/// What the day comes to at the pace of late.
+fn forecast(ahead: &Outlook, max: u64, ctx: &Ctx) -> Markup {
+    let Outlook { an_hour, runs_out } = ahead;
+    html! {
+        @match runs_out {
+            Some(at) if *at <= ctx.now => span.bad { "all but the reserve is spent" },
+            Some(at) => {
+                span.warn { "all but the reserve is spent " (coming(*at, ctx)) }
+                span.soft { " at " (grouped(*an_hour)) " calls an hour, the pace of the last three" }
+            },
+            None if *an_hour == 0 => "nothing was spent in the last three hours",
+            None => {
+                "it lasts" span.soft { ": at " (grouped(*an_hour)) " calls an hour, the pace of the last three, "
+                    (grouped((an_hour * 24).min(max))) " are spent in a day" }
+            },
         }
     }
 }
@@ -165,13 +190,16 @@ fn swatch(class: &str) -> Markup {
     html! { svg viewBox="0 0 10 10" aria-hidden="true" { rect class={ "f-" (class) } width="10" height="10" rx="2" {} } }
 }
 
-/// A line across the bar with its name; the name stays inside of the picture.
-fn mark(x: f64, name: &str, from: f64, to: f64, text: f64) -> Markup {
-    let x = x.clamp(1.0, 719.0);
-    let end = x > 640.0;
+/// A line across the bar with its name above or below; the name stays inside of the picture.
+fn mark(calls: u64, max: u64, name: &str, above: bool) -> Markup {
+    let x = share(calls, max) * 100.0;
+    let (top, bottom, text) = if above { (4, 36, 12) } else { (14, 46, 47) };
+    let before = x > 50.0;
     html! {
-        line.limit x1=(format!("{x:.1}")) x2=(format!("{x:.1}")) y1=(from) y2=(to) {}
-        text x=(format!("{:.1}", if end { x - 4.0 } else { x + 4.0 })) y=(text) text-anchor=(if end { "end" } else { "start" }) { (name) }
+        line.limit x1=(format!("{x:.2}%")) x2=(format!("{x:.2}%")) y1=(top) y2=(bottom) {}
+        text x=(format!("{x:.2}%")) dx=(if before { "-6" } else { "6" }) y=(text) text-anchor=(if before { "end" } else { "start" }) {
+            (name) " " (grouped(calls))
+        }
     }
 }
 
@@ -271,8 +299,8 @@ fn spent(limits: &view::Limits) -> Markup {
                                 tr {
                                     th.break scope="row" data-label="Sync" { @match &line.sync { Some(sync) => (sync), None => span.soft { "none" } } }
                                     td.break data-label="Connection" { (line.connection) }
-                                    td.two-thirds data-label="Purpose" { (line.purpose.as_str()) span.soft { ": " (meant(line.purpose)) } }
-                                    td data-label="Counted" { @if line.counted { "yes" } @else { span.soft { "no" } } }
+                                    td.two-thirds.late data-label="Purpose" { (line.purpose.as_str()) span.soft { ": " (meant(line.purpose)) } }
+                                    td.late data-label="Counted" { @if line.counted { "yes" } @else { span.soft { "no" } } }
                                     td.n data-label="Calls" { (grouped(line.calls)) }
                                 }
                             }

@@ -15,6 +15,7 @@ mod imports;
 mod json;
 mod limits;
 mod notices;
+mod outlook;
 mod parts;
 mod plugins;
 mod problem;

@@ -16,7 +16,7 @@ use super::ctx::{self, Ctx};
 use super::parts::{ago, badge, became, code, empty, text};
 use super::problem::Refused;
 use super::shell::{Live, Page, Tab, respond};
-use crate::model::SyncName;
+use crate::model::{RecordId, SyncName};
 use crate::store::{
     Arrival, ArrivalFilter, ArrivalPlace, Arrivals, Became, Found, RecordView, State as Stored,
 };
@@ -249,9 +249,9 @@ fn row((arrival, stored): &Line, ctx: &Ctx) -> Markup {
         tr id={ "arrival-" (place.batch) "-" (place.index) } {
             td.nowrap data-label="Arrived" { (ago(*at, ctx)) }
             td.break data-label="Sync" { (sync) }
-            th.mono.nowrap scope="row" data-label="Record" { a href={ "/data/" (sync) "/" (id) } { (id) } }
+            th.mono.nowrap.lead scope="row" data-label="Record" { a href={ "/data/" (sync) "/" (id) } { (id) } }
             td data-label="Became" { (badge(became(arrival.became), arrival.became.word())) }
-            td.break.wide.why data-label="What" {
+            td.break.wide.what data-label="What" {
                 @match stored {
                     None => span.soft { "no longer stored" },
                     Some(record) if record.run != *run => span.soft { "has changed since" },
@@ -286,7 +286,7 @@ fn what(record: &RecordView) -> Markup {
     }
 }
 
-/// The first plain values of an output's body: enough to know it by.
+/// The first plain values of an output's body that are no Ids: enough to know it by.
 fn told(body: &str) -> Vec<String> {
     /// The longest value that is told, in characters.
     const LONGEST: usize = 32;
@@ -295,7 +295,9 @@ fn told(body: &str) -> Vec<String> {
         return Vec::new();
     };
     let values = fields.values().filter_map(|value| match value {
-        serde_json::Value::String(text) if !text.trim().is_empty() => {
+        serde_json::Value::String(text)
+            if !text.trim().is_empty() && RecordId::parse(text).is_err() =>
+        {
             let mut short: String = text.trim().chars().take(LONGEST).collect();
             if short.len() < text.trim().len() {
                 short.push('…');
@@ -316,6 +318,7 @@ mod tests {
     fn a_line_tells_what_an_output_is_known_by() {
         let body = r#"{"a":null,"name":"Ada","mail":"ada@example.org","n":3,"x":{"y":1},"b":" ","last":true}"#;
         assert_eq!(told(body), ["Ada", "ada@example.org", "3"]);
+        assert_eq!(told(r#"{"Id":"0013w000006SqsDAAK","Name":"Acme"}"#), ["Acme"]);
         assert!(told("not json").is_empty());
         let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
         assert_eq!(told(&long)[0].chars().count(), 33);
