@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use support::{Child, Setup, TestEnv};
+use serde_json::Value;
+use support::{Child, Output, Setup, TestEnv};
 
 /// An org and a serving host. Both end when this is dropped.
 pub struct World {
@@ -31,7 +32,23 @@ impl World {
     }
 
     /// Runs a command against the host; gives its standard output as JSON.
-    pub async fn command(&self, arguments: &[&str]) -> serde_json::Value {
+    pub async fn command(&self, arguments: &[&str]) -> Value {
+        let output = self.output(arguments).await;
+        serde_json::from_str(&output.out).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+
+    /// Runs a sync now; one that its schedule has just started is waited for, and then run again.
+    pub async fn sync(&self, name: &str) {
+        loop {
+            let output = self.output(&["sync", "now", name]).await;
+            if !output.err.contains("sync.running") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn output(&self, arguments: &[&str]) -> Output {
         let config = self.env.config_path();
         let arguments: Vec<String> = arguments
             .iter()
@@ -42,8 +59,7 @@ impl World {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             Child::start(&config, &arguments).wait()
         });
-        let output = output.await.unwrap();
-        serde_json::from_str(&output.out).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+        output.await.unwrap()
     }
 
     /// Lets the org wait this long before every answer.

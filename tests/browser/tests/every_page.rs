@@ -45,6 +45,8 @@ async fn hostile() -> World {
             set(&ids[n + HOSTILE.len()], "Title", text);
         }
     }
+    // What changed a moment ago is left to the next import.
+    world.env.later(60);
     world.command(&["sync", "now"]).await;
     world
 }

@@ -28,7 +28,9 @@ async fn lively() -> World {
     let world = World::start(setup).await;
     let syncs =
         ["Contact", "Account", "Lead", "Opportunity", "invoices-of-all-european-subsidiaries"];
-    world.command(&["sync", "now"]).await;
+    for sync in syncs {
+        world.sync(sync).await;
+    }
     for round in 0..14usize {
         for (n, object) in
             ["Contact", "Account", "Lead", "Opportunity", "Invoice__c"].iter().enumerate()
@@ -48,18 +50,18 @@ async fn lively() -> World {
         if round == 9 {
             let down = FaultKind::ServerError { status: 503, html: true };
             let fault = world.env.fault_when(RequestClass::Query, down, When::Nth(1));
-            world.command(&["sync", "now", "Opportunity"]).await;
+            world.sync("Opportunity").await;
             world.env.sim.clear_fault(fault);
         }
         for sync in syncs {
-            world.command(&["sync", "now", sync]).await;
+            world.sync(sync).await;
         }
         world.env.sim.consume_calls(311 + round as u64 * 17);
     }
     world.env.touch("Lead", 40, 99);
     world.env.later(60);
     world.env.fault(RequestClass::Query, FaultKind::DailyLimit, 9);
-    world.command(&["sync", "now", "Lead"]).await;
+    world.sync("Lead").await;
     world.env.touch("Contact", 2_000, 100);
     world.env.later(60);
     world

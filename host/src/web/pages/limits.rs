@@ -140,8 +140,8 @@ fn day(shown: &Shown, ctx: &Ctx) -> Markup {
                     rect.f-line width="100%" y="18" height="14" rx="4" {}
                     rect.f-run width=(percent(ours)) y="18" height="14" { title { "kilofold: " (grouped(ours)) } }
                     rect.f-other x=(percent(ours)) width=(percent(others)) y="18" height="14" { title { "others: " (grouped(others)) } }
-                    @if let Some(allowance) = allowance { (mark(*allowance, usage.max, "allowance", false)) }
-                    @if limits.reserve > 0 { (mark(keep, usage.max, "reserve", true)) }
+                    @if let Some(allowance) = allowance { (mark(*allowance, usage.max, &format!("allowance {}", grouped(*allowance)), false)) }
+                    @if limits.reserve > 0 { (mark(keep, usage.max, &format!("reserve {}", grouped(limits.reserve)), true)) }
                 }
                 ul.key {
                     li { (swatch("run")) "kilofold " (grouped(ours)) }
@@ -198,7 +198,7 @@ fn mark(calls: u64, max: u64, name: &str, above: bool) -> Markup {
     html! {
         line.limit x1=(format!("{x:.2}%")) x2=(format!("{x:.2}%")) y1=(top) y2=(bottom) {}
         text x=(format!("{x:.2}%")) dx=(if before { "-6" } else { "6" }) y=(text) text-anchor=(if before { "end" } else { "start" }) {
-            (name) " " (grouped(calls))
+            (name)
         }
     }
 }
