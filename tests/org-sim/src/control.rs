@@ -15,6 +15,7 @@ use crate::clock::ClockMode;
 use crate::control_change::{self, AutoChange, Plan};
 use crate::faults::{Fault, FaultId};
 use crate::http::{Ask, bare};
+use crate::oauth::Loss;
 use crate::state::State;
 use crate::sync::{lock, read, write};
 
@@ -129,6 +130,27 @@ struct Latency {
 #[serde(deny_unknown_fields, default)]
 struct Whose {
     user: Option<String>,
+    loss: Option<Loss>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elsewhere {
+    user: String,
+    #[serde(default)]
+    app: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    hidden: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secret {
+    secret: String,
 }
 
 /// Carries out a control request.
@@ -189,7 +211,24 @@ fn carry_out(state: &Arc<State>, ask: &Ask) -> Result<Value, Error> {
         }
         (&Method::POST, ["tokens", "revoke"]) => {
             let whose: Whose = if ask.body.is_empty() { Whose::default() } else { body(ask)? };
-            Ok(json!({"revoked": lock(&state.auth).revoke_all(whose.user.as_deref())}))
+            let loss = whose.loss.unwrap_or(Loss::Revoked);
+            Ok(json!({"revoked": lock(&state.auth).lose(whose.user.as_deref(), loss)}))
+        }
+        (&Method::POST, ["tokens", "elsewhere"]) => {
+            let elsewhere: Elsewhere = body(ask)?;
+            let (user, app) = (&elsewhere.user, elsewhere.app.as_deref());
+            lock(&state.auth).approve_elsewhere(user, app, state.now());
+            Ok(json!({}))
+        }
+        (&Method::POST, ["tokens", "list"]) => {
+            lock(&state.auth).hide_list(body::<List>(ask)?.hidden);
+            Ok(json!({}))
+        }
+        (&Method::POST, ["tokens", "secret"]) => {
+            *lock(&state.secret) = body::<Secret>(ask)?.secret;
+            let mut auth = lock(&state.auth);
+            auth.expire_all();
+            Ok(json!({"revoked": auth.revoke_all(None)}))
         }
         _ => Err(no_such_path(ask)),
     }

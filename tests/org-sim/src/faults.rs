@@ -115,6 +115,8 @@ pub enum FaultKind {
         #[serde(default)]
         expire: bool,
     },
+    /// 401 with the text of a session that is good, but not for the REST API. Not counted.
+    NotForApi,
     /// 429 with a JSON error. Not counted.
     TooManyRequests,
     /// This status (406, 420) with no body. Not counted.

@@ -27,8 +27,11 @@
 //! | `POST /__sim/clock` | `{"advance_ms":n}`, `{"at":"2026-05-06T00:00:00Z"}` or `{"system":true}` | `{"now"}` |
 //! | `POST /__sim/latency` | `{"ms":300}` | `{"ms"}` |
 //! | `POST /__sim/tokens/expire` | | `{"expired"}`: every access token |
-//! | `POST /__sim/tokens/revoke` | `{"user"?}` | `{"revoked"}`: approvals |
-//! | `GET /__sim/approvals` | | `{"approvals":[{"id","user","scope","made","last_used","refreshes"}]}` |
+//! | `POST /__sim/tokens/revoke` | `{"user"?,"loss"?}`, a [`Loss`] | `{"revoked"}`: approvals |
+//! | `POST /__sim/tokens/elsewhere` | `{"user","app"?}`: another program gets an approval | `{}` |
+//! | `POST /__sim/tokens/list` | `{"hidden"}`: whether nobody may see OauthToken | `{}` |
+//! | `POST /__sim/tokens/secret` | `{"secret"}`: rotates the consumer secret | `{"revoked"}`: approvals |
+//! | `GET /__sim/approvals` | | `{"approvals":[{"id","app","user","given","scope","made","last_used","refreshes"}]}` |
 //! | `POST /__sim/auto-change` | a [`Plan`]: `{"object","every_ms","touch"?,"insert"?,"delete"?,"rounds"?}` | the plans under way |
 //! | `GET`, `DELETE /__sim/auto-change?object=` | | the plans; ends one or all |
 //! | `POST /__sim/shutdown` | | ends the org |
@@ -55,9 +58,10 @@ mod state;
 mod sync;
 pub mod user;
 
-pub use config::{ClockMode, Evict, SimConfig};
+pub use config::{ClockMode, Evict, RefreshPolicy, SimConfig};
 pub use control_change::Plan;
 pub use faults::{ArmedFault, Fault, FaultId, FaultKind, RequestClass, When};
 pub use log::RequestNote;
+pub use oauth::Loss;
 pub use org::{ApiError, Org, ResultSet, Sizes};
 pub use sim::{Error, Sim};

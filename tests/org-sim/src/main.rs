@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use org_sim::{ClockMode, Evict, Sim, SimConfig, Sizes};
+use org_sim::{ClockMode, Evict, RefreshPolicy, Sim, SimConfig, Sizes};
 
 /// A Salesforce org on this machine: OAuth, REST, SOQL, limits and faults, for tests, demos and plugin authors.
 #[derive(Debug, Parser)]
@@ -36,9 +36,18 @@ struct Args {
     /// The most records in one answer
     #[arg(long, default_value_t = 2_000)]
     page_cap: usize,
+    /// Seconds after which a refresh token that was not used is refused
+    #[arg(long, value_name = "SECONDS", conflicts_with = "refresh_life")]
+    refresh_idle: Option<u64>,
+    /// Seconds after which a refresh token is refused
+    #[arg(long, value_name = "SECONDS")]
+    refresh_life: Option<u64>,
     /// Consumer key of the connected app
     #[arg(long)]
     client_id: Option<String>,
+    /// Label of the connected app, as OauthToken has it
+    #[arg(long, value_name = "NAME")]
+    app_name: Option<String>,
     /// Consumer secret of the connected app
     #[arg(long, env = "KILOFOLD_ORG_CLIENT_SECRET")]
     client_secret: Option<String>,
@@ -51,12 +60,21 @@ struct Args {
     /// The integration user; repeat for further users
     #[arg(long = "user", value_name = "USERNAME")]
     users: Vec<String>,
+    /// A user of another org who logs in at the same host; may be repeated
+    #[arg(long = "foreign-user", value_name = "USERNAME")]
+    foreign_users: Vec<String>,
+    /// A user who sees everybody's tokens in OauthToken; may be repeated
+    #[arg(long = "token-admin", value_name = "USERNAME")]
+    token_admins: Vec<String>,
     /// PEM file with the public key for the JWT bearer grant
     #[arg(long, value_name = "FILE")]
     jwt_public_key: Option<PathBuf>,
     /// Which approval the sixth one ends
     #[arg(long, value_enum, default_value_t = EvictArg::Oldest)]
     evict: EvictArg,
+    /// Count a consent from the moment when its page is opened
+    #[arg(long)]
+    count_started: bool,
     /// Send answers uncompressed
     #[arg(long)]
     no_gzip: bool,
@@ -103,14 +121,23 @@ impl Args {
             auto_approve: self.auto_approve,
             rotate_refresh_tokens: self.rotate_refresh_tokens,
             access_token_life: Duration::from_secs(self.access_token_life),
+            refresh_policy: match (self.refresh_idle, self.refresh_life) {
+                (Some(idle), _) => RefreshPolicy::Idle(Duration::from_secs(idle)),
+                (None, Some(life)) => RefreshPolicy::Life(Duration::from_secs(life)),
+                (None, None) => RefreshPolicy::Forever,
+            },
             daily_limit: self.daily_limit,
             page_cap: self.page_cap,
             client_id: self.client_id.unwrap_or(usual.client_id),
+            app_name: self.app_name.unwrap_or(usual.app_name),
             client_secret: self.client_secret.unwrap_or(usual.client_secret),
             require_secret: !self.no_secret,
             require_pkce: self.require_pkce,
             username: users.next().unwrap_or(usual.username),
             more_usernames: users.collect(),
+            foreign_usernames: self.foreign_users,
+            token_admins: self.token_admins,
+            count_started: self.count_started,
             jwt_public_key_pem: self.jwt_public_key.map(std::fs::read_to_string).transpose()?,
             evict: match self.evict {
                 EvictArg::Oldest => Evict::Oldest,

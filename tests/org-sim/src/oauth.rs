@@ -8,12 +8,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
 use rand::distr::Alphanumeric;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::config::Evict;
+use crate::config::{Evict, RefreshPolicy, SimConfig};
 
 /// How long an authorisation code can be exchanged.
 const CODE_LIFE: SignedDuration = SignedDuration::from_mins(15);
+/// Tokens and codes that are remembered.
+const EVER: usize = 100_000;
 /// Consent pages left open and codes never exchanged are bounded.
 const OPEN_REQUESTS: usize = 1_000;
 
@@ -24,6 +26,8 @@ pub(crate) struct AuthorizeRequest {
     pub(crate) scope: String,
     pub(crate) state: Option<String>,
     pub(crate) challenge: Option<String>,
+    /// The approval that counts since its page was opened, where such are counted.
+    pub(crate) started: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -33,11 +37,37 @@ struct Code {
     made: Timestamp,
 }
 
+/// Why an approval ends that its owner did not give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// An administrator or the user revoked it.
+    Revoked,
+    /// The user's password was changed.
+    PasswordChanged,
+    /// The user was deactivated.
+    UserDeactivated,
+}
+
+impl Loss {
+    /// What the token endpoint says of it.
+    pub(crate) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Loss::Revoked => ("invalid_grant", "expired access/refresh token"),
+            Loss::PasswordChanged => ("invalid_grant", "authentication failure"),
+            Loss::UserDeactivated => ("inactive_user", "user is inactive"),
+        }
+    }
+}
+
 /// One approval: a user let the app in, and a refresh token stands for it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Approval {
     pub(crate) id: u64,
+    pub(crate) app: String,
     pub(crate) user: String,
+    /// False while the consent was started and not finished.
+    pub(crate) given: bool,
     pub(crate) scope: String,
     pub(crate) made: Timestamp,
     pub(crate) last_used: Timestamp,
@@ -46,6 +76,13 @@ pub(crate) struct Approval {
     refresh_token: String,
     #[serde(skip)]
     used_up: Vec<String>,
+}
+
+impl Approval {
+    /// Its refresh token; empty while there is none.
+    pub(crate) fn token(&self) -> &str {
+        &self.refresh_token
+    }
 }
 
 /// What an access token stands for.
@@ -80,34 +117,48 @@ pub(crate) enum RefreshRefusal {
     Unknown,
     /// Already rotated out: its approval has been ended.
     Replayed,
+    /// Ended for a reason that the answer tells.
+    Lost(Loss),
 }
 
 /// All authorisations of the org.
 #[derive(Debug)]
 pub(crate) struct Auth {
     org_id_15: String,
+    app: String,
     life: SignedDuration,
+    policy: RefreshPolicy,
     max_approvals: usize,
     evict: Evict,
+    list_hidden: bool,
     pending: HashMap<String, AuthorizeRequest>,
     codes: HashMap<String, Code>,
     approvals: Vec<Approval>,
     last_approval: u64,
     sessions: HashMap<String, Session>,
+    /// Refresh tokens that ended for a reason that the answer tells.
+    lost: HashMap<String, Loss>,
+    /// Every token and code there ever was, for tests that look for them where they must not be.
+    ever: Vec<String>,
 }
 
 impl Auth {
-    pub(crate) fn new(org_id: &str, life: Duration, max_approvals: usize, evict: Evict) -> Self {
+    pub(crate) fn new(org_id: &str, config: &SimConfig) -> Self {
         Auth {
             org_id_15: org_id.get(..15).unwrap_or(org_id).to_owned(),
-            life: SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX),
-            max_approvals,
-            evict,
+            app: config.app_name.clone(),
+            life: SignedDuration::try_from(config.access_token_life).unwrap_or(SignedDuration::MAX),
+            policy: config.refresh_policy,
+            max_approvals: config.max_approvals,
+            evict: config.evict,
+            list_hidden: false,
             pending: HashMap::new(),
             codes: HashMap::new(),
             approvals: Vec::new(),
             last_approval: 0,
             sessions: HashMap::new(),
+            lost: HashMap::new(),
+            ever: Vec::new(),
         }
     }
 
@@ -137,6 +188,7 @@ impl Auth {
             self.codes.clear();
         }
         let text = format!("aPrx{}==", random_text(80));
+        self.remember(&text);
         self.codes.insert(text.clone(), Code { request, user: user.to_owned(), made: now });
         text
     }
@@ -151,33 +203,82 @@ impl Auth {
         (now.duration_since(code.made) <= CODE_LIFE).then_some((code.request, code.user))
     }
 
-    /// Turns an exchanged code into tokens. A new approval beyond the user's limit evicts one without a word.
-    pub(crate) fn grant_code(&mut self, user: &str, scope: &str, now: Timestamp) -> Granted {
+    /// Turns an exchanged code into tokens. `started` is the approval that counts since the consent was asked for; else
+    /// a new one is made. One beyond the user's limit evicts another without a word.
+    pub(crate) fn grant_code(
+        &mut self,
+        user: &str,
+        scope: &str,
+        started: Option<u64>,
+        now: Timestamp,
+    ) -> Granted {
         if !scope.split(' ').any(|scope| matches!(scope, "refresh_token" | "offline_access")) {
             return Granted { session: self.mint(user, scope, None, now), refresh_token: None };
         }
-        while let Some(id) = self.next_evicted(user) {
+        let refresh_token = refresh_token_text();
+        self.remember(&refresh_token);
+        // Another user may have finished it than was expected, and it may have been evicted meanwhile.
+        let counts = |one: &&mut Approval| Some(one.id) == started && one.user == user;
+        let id = match self.approvals.iter_mut().find(counts) {
+            Some(approval) => approval.id,
+            None => {
+                let app = self.app.clone();
+                self.approve(user, &app, scope, now)
+            }
+        };
+        if let Some(approval) = self.approvals.iter_mut().find(|one| one.id == id) {
+            approval.given = true;
+            approval.scope = scope.to_owned();
+            approval.last_used = now;
+            approval.refresh_token.clone_from(&refresh_token);
+        }
+        let session = self.mint(user, scope, Some(id), now);
+        Granted { session, refresh_token: Some(refresh_token) }
+    }
+
+    /// A consent is asked for, and counts from now on.
+    pub(crate) fn start(&mut self, user: &str, scope: &str, now: Timestamp) -> u64 {
+        let app = self.app.clone();
+        self.approve(user, &app, scope, now)
+    }
+
+    /// Another program gets an approval, of our app or of one of its own.
+    pub(crate) fn approve_elsewhere(&mut self, user: &str, app: Option<&str>, now: Timestamp) {
+        let app = app.unwrap_or(&self.app).to_owned();
+        let id = self.approve(user, &app, "api refresh_token", now);
+        if let Some(approval) = self.approvals.iter_mut().find(|one| one.id == id) {
+            approval.given = true;
+            approval.refresh_token = refresh_token_text();
+        }
+    }
+
+    fn approve(&mut self, user: &str, app: &str, scope: &str, now: Timestamp) -> u64 {
+        while let Some(id) = self.next_evicted_of(user, app) {
             self.end_approval(id);
         }
         self.last_approval += 1;
-        let refresh_token = refresh_token_text();
         self.approvals.push(Approval {
             id: self.last_approval,
+            app: app.to_owned(),
             user: user.to_owned(),
+            given: false,
             scope: scope.to_owned(),
             made: now,
             last_used: now,
             refreshes: 0,
-            refresh_token: refresh_token.clone(),
+            refresh_token: String::new(),
             used_up: Vec::new(),
         });
-        let session = self.mint(user, scope, Some(self.last_approval), now);
-        Granted { session, refresh_token: Some(refresh_token) }
+        self.last_approval
     }
 
-    /// The approval that one more would end, if the user has as many as allowed.
+    /// The approval that one more of our app would end, if the user has as many as allowed.
     pub(crate) fn next_evicted(&self, user: &str) -> Option<u64> {
-        let of_user = || self.approvals.iter().filter(|approval| approval.user == user);
+        self.next_evicted_of(user, &self.app)
+    }
+
+    fn next_evicted_of(&self, user: &str, app: &str) -> Option<u64> {
+        let of_user = || self.approvals.iter().filter(|one| one.user == user && one.app == app);
         if of_user().count() < self.max_approvals.max(1) {
             return None;
         }
@@ -196,6 +297,23 @@ impl Auth {
         rotate: bool,
         now: Timestamp,
     ) -> Result<Granted, RefreshRefusal> {
+        if let Some(loss) = self.lost.get(token) {
+            return Err(RefreshRefusal::Lost(*loss));
+        }
+        let policy = self.policy;
+        let over = |since: Timestamp, most: Duration| {
+            let most = SignedDuration::try_from(most).unwrap_or(SignedDuration::MAX);
+            now.duration_since(since) > most
+        };
+        let expired = |one: &Approval| match policy {
+            RefreshPolicy::Forever => false,
+            RefreshPolicy::Idle(most) => over(one.last_used, most),
+            RefreshPolicy::Life(most) => over(one.made, most),
+        };
+        if let Some(id) = self.approval_of(token).filter(|one| expired(one)).map(|one| one.id) {
+            self.end_approval(id);
+            return Err(RefreshRefusal::Unknown);
+        }
         if let Some(id) =
             self.approvals.iter().find(|a| a.used_up.iter().any(|old| old == token)).map(|a| a.id)
         {
@@ -205,7 +323,7 @@ impl Auth {
         let approval = self
             .approvals
             .iter_mut()
-            .find(|a| a.refresh_token == token)
+            .find(|a| a.given && a.refresh_token == token)
             .ok_or(RefreshRefusal::Unknown)?;
         approval.last_used = now;
         approval.refreshes += 1;
@@ -216,6 +334,9 @@ impl Auth {
             refresh_token = Some(fresh);
         }
         let (user, scope, id) = (approval.user.clone(), approval.scope.clone(), approval.id);
+        if let Some(token) = &refresh_token {
+            self.remember(token);
+        }
         Ok(Granted { session: self.mint(&user, &scope, Some(id), now), refresh_token })
     }
 
@@ -244,7 +365,44 @@ impl Auth {
             expires: now.checked_add(self.life).unwrap_or(Timestamp::MAX),
         };
         self.sessions.insert(session.token.clone(), session.clone());
+        self.remember(&session.token);
         session
+    }
+
+    fn remember(&mut self, secret: &str) {
+        if self.ever.len() < EVER {
+            self.ever.push(secret.to_owned());
+        }
+    }
+
+    /// Every token and code that was given since the start, the first 100,000.
+    pub(crate) fn ever(&self) -> &[String] {
+        &self.ever
+    }
+
+    /// Whether nobody may see the list of approvals.
+    pub(crate) fn list_hidden(&self) -> bool {
+        self.list_hidden
+    }
+
+    pub(crate) fn hide_list(&mut self, hidden: bool) {
+        self.list_hidden = hidden;
+    }
+
+    /// The approvals that somebody may see, oldest first.
+    pub(crate) fn list(&self, visible: impl Fn(&Approval) -> bool) -> Vec<Approval> {
+        self.approvals.iter().filter(|one| visible(one)).cloned().collect()
+    }
+
+    /// Ends every approval of our app by a user, or by all, for this reason; gives how many.
+    pub(crate) fn lose(&mut self, user: Option<&str>, loss: Loss) -> usize {
+        if loss != Loss::Revoked {
+            let app = self.app.clone();
+            let gone = self.approvals.iter().filter(|one| one.app == app);
+            let gone = gone.filter(|one| user.is_none_or(|user| one.user == user));
+            self.lost.extend(gone.map(|one| (one.refresh_token.clone(), loss)));
+        }
+        self.revoke_all(user)
     }
 
     /// The session of an access token that still works.
@@ -254,7 +412,7 @@ impl Auth {
 
     /// The approval of a refresh token that still works.
     pub(crate) fn approval_of(&self, refresh_token: &str) -> Option<&Approval> {
-        self.approvals.iter().find(|approval| approval.refresh_token == refresh_token)
+        self.approvals.iter().find(|one| one.given && one.refresh_token == refresh_token)
     }
 
     /// Ends what a token stands for: an access token alone, or an approval with all that came of it.
@@ -281,11 +439,12 @@ impl Auth {
         std::mem::take(&mut self.sessions).len()
     }
 
-    /// Ends every approval of a user, or of all; gives how many.
+    /// Ends every approval of our app by a user, or by all; gives how many.
     pub(crate) fn revoke_all(&mut self, user: Option<&str>) -> usize {
         let ids: Vec<u64> = self
             .approvals
             .iter()
+            .filter(|a| a.app == self.app)
             .filter(|a| user.is_none_or(|user| a.user == user))
             .map(|a| a.id)
             .collect();
@@ -319,135 +478,5 @@ pub(crate) fn random_text(length: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SCOPE: &str = "api refresh_token";
-
-    fn auth(evict: Evict) -> Auth {
-        Auth::new("00D000000000001EAA", Duration::from_secs(7_200), 5, evict)
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).unwrap()
-    }
-
-    fn connect(auth: &mut Auth, second: i64) -> String {
-        auth.grant_code("a@b.example", SCOPE, at(second)).refresh_token.unwrap()
-    }
-
-    #[test]
-    fn the_sixth_approval_ends_the_oldest_and_its_access_tokens() {
-        let mut auth = auth(Evict::Oldest);
-        let first = auth.grant_code("a@b.example", SCOPE, at(0));
-        let tokens: Vec<String> = (1..5).map(|n| connect(&mut auth, n)).collect();
-        assert!(auth.refresh(first.refresh_token.as_ref().unwrap(), false, at(9)).is_ok());
-        connect(&mut auth, 10);
-        assert!(auth.session(&first.session.token, at(10)).is_none());
-        assert_eq!(
-            auth.refresh(first.refresh_token.as_ref().unwrap(), false, at(11)).unwrap_err(),
-            RefreshRefusal::Unknown
-        );
-        assert!(tokens.iter().all(|token| auth.refresh(token, false, at(12)).is_ok()));
-    }
-
-    #[test]
-    fn least_recently_used_spares_the_oldest_that_was_used() {
-        let mut auth = auth(Evict::LeastRecentlyUsed);
-        let tokens: Vec<String> = (0..5).map(|n| connect(&mut auth, n)).collect();
-        auth.refresh(&tokens[0], false, at(9)).unwrap();
-        connect(&mut auth, 10);
-        assert!(auth.refresh(&tokens[0], false, at(11)).is_ok());
-        assert!(auth.refresh(&tokens[1], false, at(11)).is_err());
-    }
-
-    #[test]
-    fn another_user_has_five_of_its_own() {
-        let mut auth = auth(Evict::Oldest);
-        let first = connect(&mut auth, 0);
-        for n in 1..6 {
-            auth.grant_code("other@b.example", SCOPE, at(n));
-        }
-        assert!(auth.refresh(&first, false, at(9)).is_ok());
-        assert_eq!(auth.approvals().len(), 6);
-    }
-
-    #[test]
-    fn replaying_a_rotated_token_ends_the_family() {
-        let mut auth = auth(Evict::Oldest);
-        let old = connect(&mut auth, 0);
-        let next = auth.refresh(&old, true, at(1)).unwrap();
-        let newest = next.refresh_token.unwrap();
-        assert_ne!(old, newest);
-        assert_eq!(auth.refresh(&old, true, at(2)).unwrap_err(), RefreshRefusal::Replayed);
-        assert_eq!(auth.refresh(&newest, true, at(3)).unwrap_err(), RefreshRefusal::Unknown);
-        assert!(auth.session(&next.session.token, at(3)).is_none());
-    }
-
-    #[test]
-    fn codes_work_once_and_for_a_quarter_of_an_hour() {
-        let mut auth = auth(Evict::Oldest);
-        let request = AuthorizeRequest {
-            redirect_uri: "http://127.0.0.1:1/cb".into(),
-            scope: SCOPE.into(),
-            state: None,
-            challenge: None,
-        };
-        let code = auth.make_code(request.clone(), "a@b.example", at(0));
-        assert!(auth.take_code(&code, at(900)).is_some());
-        assert!(auth.take_code(&code, at(900)).is_none());
-        let late = auth.make_code(request, "a@b.example", at(0));
-        assert!(auth.take_code(&late, at(901)).is_none());
-    }
-
-    proptest! {
-        /// Whatever users do, none has too many approvals, and what is left works while what is gone does not.
-        #[test]
-        fn approvals_stay_within_the_limit(
-            steps in prop::collection::vec((0_u8..4, 0_usize..3, any::<prop::sample::Index>()), 1..80),
-            lru in any::<bool>(),
-            rotate in any::<bool>(),
-        ) {
-            let users = ["a@b.example", "c@d.example", "e@f.example"];
-            let mut auth = auth(if lru { Evict::LeastRecentlyUsed } else { Evict::Oldest });
-            let mut tokens: Vec<String> = Vec::new();
-            for (second, (step, user, which)) in (0..).zip(steps) {
-                let known = (!tokens.is_empty()).then(|| tokens[which.index(tokens.len())].clone());
-                match (step, known) {
-                    (0, _) | (_, None) => {
-                        let granted = auth.grant_code(users[user], SCOPE, at(second));
-                        tokens.push(granted.refresh_token.unwrap());
-                    }
-                    (3, Some(token)) => {
-                        let alive = auth.approval_of(&token).is_some();
-                        prop_assert_eq!(auth.revoke(&token), alive);
-                    }
-                    (_, Some(token)) => {
-                        let alive = auth.approval_of(&token).is_some();
-                        let granted = auth.refresh(&token, rotate, at(second));
-                        prop_assert_eq!(granted.is_ok(), alive);
-                        tokens.extend(granted.ok().and_then(|granted| granted.refresh_token));
-                    }
-                }
-                for user in users {
-                    prop_assert!(auth.approvals.iter().filter(|approval| approval.user == user).count() <= 5);
-                }
-                for session in auth.sessions.values() {
-                    prop_assert!(auth.approvals.iter().any(|approval| Some(approval.id) == session.approval));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn access_tokens_expire_and_direct_grants_repeat_the_valid_one() {
-        let mut auth = auth(Evict::Oldest);
-        let one = auth.grant_direct("a@b.example", "api", at(0));
-        assert_eq!(auth.grant_direct("a@b.example", "api", at(10)).token, one.token);
-        assert!(auth.session(&one.token, at(7_199)).is_some());
-        assert!(auth.session(&one.token, at(7_200)).is_none());
-        assert_ne!(auth.grant_direct("a@b.example", "api", at(7_200)).token, one.token);
-    }
-}
+#[path = "oauth_tests.rs"]
+mod tests;

@@ -43,7 +43,8 @@ fn begin(state: &State, ask: &Ask) -> Answer {
     };
     let scope =
         ask.param("scope").filter(|scope| !scope.trim().is_empty()).unwrap_or("api refresh_token");
-    let request = AuthorizeRequest {
+    let mut request = AuthorizeRequest {
+        started: None,
         redirect_uri: redirect_uri.to_owned(),
         scope: scope.split_whitespace().collect::<Vec<_>>().join(" "),
         state: ask.param("state").map(str::to_owned),
@@ -78,6 +79,9 @@ fn begin(state: &State, ask: &Ask) -> Answer {
     }
     let hint =
         ask.param("login_hint").filter(|hint| config.knows_user(hint)).unwrap_or(&config.username);
+    if config.count_started {
+        request.started = Some(lock(&state.auth).start(hint, &request.scope, state.now()));
+    }
     if config.auto_approve {
         return allow(state, request, hint);
     }

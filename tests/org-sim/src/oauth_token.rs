@@ -1,5 +1,7 @@
 //! The token endpoint: the four grants, client authentication and the error table.
 
+use std::sync::atomic::Ordering;
+
 use axum::http::{Method, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::faults::FaultKind;
 use crate::http::answer::Answer;
 use crate::http::{Ask, find};
-use crate::oauth::{Granted, Session};
+use crate::oauth::{Granted, RefreshRefusal, Session};
 use crate::oauth_user::identity_url;
 use crate::state::State;
 use crate::sync::lock;
@@ -45,6 +47,7 @@ pub(crate) fn answer(state: &State, ask: &Ask, hits: &[FaultKind]) -> Answer {
     let user = granted.as_ref().ok().map(|(granted, _)| granted.session.user.clone());
     let mut answer = match granted {
         Ok((granted, with_scope_first)) => {
+            state.granted.fetch_add(1, Ordering::SeqCst);
             never_cached(Answer::ok(&success(state, &granted, with_scope_first)))
         }
         Err(refused) => refused.into(),
@@ -102,7 +105,7 @@ pub(crate) fn client(
         return Err(Refused("invalid_client_id", "client identifier invalid"));
     }
     match secret.filter(|secret| !secret.is_empty()) {
-        Some(secret) if secret == state.config.client_secret => Ok(()),
+        Some(secret) if secret == lock(&state.secret).as_str() => Ok(()),
         None if !secret_wanted => Ok(()),
         _ => Err(Refused("invalid_client", "invalid client credentials")),
     }
@@ -141,7 +144,7 @@ fn by_code(state: &State, form: &Form) -> Result<Granted, Refused> {
             return Err(Refused("invalid_grant", "invalid code verifier"));
         }
     }
-    Ok(auth.grant_code(&user, &request.scope, now))
+    Ok(auth.grant_code(&user, &request.scope, request.started, now))
 }
 
 fn by_refresh_token(state: &State, form: &Form, hits: &[FaultKind]) -> Result<Granted, Refused> {
@@ -157,7 +160,15 @@ fn by_refresh_token(state: &State, form: &Form, hits: &[FaultKind]) -> Result<Gr
     if hits.contains(&FaultKind::RevokeToken) {
         auth.revoke(token);
     }
-    auth.refresh(token, state.config.rotate_refresh_tokens, state.now()).map_err(|_| EXPIRED_TOKEN)
+    auth.refresh(token, state.config.rotate_refresh_tokens, state.now()).map_err(|refusal| {
+        match refusal {
+            RefreshRefusal::Unknown | RefreshRefusal::Replayed => EXPIRED_TOKEN,
+            RefreshRefusal::Lost(loss) => {
+                let (error, description) = loss.words();
+                Refused(error, description)
+            }
+        }
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,7 +222,7 @@ fn success(state: &State, granted: &Granted, by_user: bool) -> Value {
     let session = &granted.session;
     let id = identity_url(state, &session.user);
     let issued_at = session.issued.as_millisecond().to_string();
-    let signature = Value::from(sign(&format!("{id}{issued_at}"), &state.config.client_secret));
+    let signature = Value::from(sign(&format!("{id}{issued_at}"), &lock(&state.secret)));
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     put("access_token", session.token.clone().into());

@@ -12,7 +12,7 @@ use crate::sync::{lock, read};
 
 /// A user's identity URL: the `id` member of token answers.
 pub(crate) fn identity_url(state: &State, user: &str) -> String {
-    format!("{}/id/{}/{}", state.url(), state.org_id, read(&state.org).user_id(user))
+    format!("{}/id/{}/{}", state.url(), state.org_of(user), read(&state.org).user_id(user))
 }
 
 /// The session of the token in the header or parameter, or the plain-text 403 of these endpoints.
@@ -78,7 +78,7 @@ pub(crate) fn userinfo(state: &State, ask: &Ask) -> Answer {
     let mut answer = Answer::ok(&json!({
         "sub": identity_url(state, user),
         "user_id": user_id,
-        "organization_id": state.org_id,
+        "organization_id": state.org_of(user),
         "preferred_username": user,
         "nickname": user.split('@').next(),
         "name": format!("{first} {last}"),
@@ -109,7 +109,7 @@ pub(crate) fn identity(state: &State, ask: &Ask, org: &str, user: &str) -> Answe
         Ok(session) => session,
         Err(answer) => return *answer,
     };
-    if org != state.org_id {
+    if org != state.org_of(&session.user) {
         return Answer::text(StatusCode::FORBIDDEN, "Wrong_Org");
     }
     let user_id = read(&state.org).user_id(&session.user);

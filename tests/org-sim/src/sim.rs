@@ -1,6 +1,7 @@
 //! A running org, for the process that started it. Everything here is also reachable under `/__sim/`.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::faults::{ArmedFault, Fault, FaultId};
 use crate::http;
 use crate::http::socket::{Peer, Sockets};
 use crate::log::RequestNote;
+use crate::oauth::Loss;
 use crate::org::Org;
 use crate::state::State;
 use crate::sync::lock;
@@ -170,6 +172,51 @@ impl Sim {
     /// Ends every approval of a user, or of all users; gives how many.
     pub fn revoke_approvals(&self, user: Option<&str>) -> usize {
         lock(&self.state.auth).revoke_all(user)
+    }
+
+    /// Ends every approval of our app by a user, or by all users, for this reason; gives how many.
+    pub fn lose_approvals(&self, user: Option<&str>, loss: Loss) -> usize {
+        lock(&self.state.auth).lose(user, loss)
+    }
+
+    /// Another program gets an approval of this user: of our app, or of one of its own.
+    pub fn approve_elsewhere(&self, user: &str, app: Option<&str>) {
+        let now = self.state.now();
+        lock(&self.state.auth).approve_elsewhere(user, app, now);
+    }
+
+    /// Changes the consumer secret, which ends every approval of our app; gives how many.
+    pub fn rotate_secret(&self, secret: &str) -> usize {
+        secret.clone_into(&mut lock(&self.state.secret));
+        let mut auth = lock(&self.state.auth);
+        auth.expire_all();
+        auth.revoke_all(None)
+    }
+
+    /// Lets nobody see OauthToken, or everybody their own again.
+    pub fn hide_token_list(&self, hidden: bool) {
+        lock(&self.state.auth).hide_list(hidden);
+    }
+
+    /// How many approvals of our app a user has, those that were only started among them where such are counted.
+    pub fn approvals(&self, user: &str) -> usize {
+        let app = &self.state.config.app_name;
+        lock(&self.state.auth).list(|one| one.user == user && one.app == *app).len()
+    }
+
+    /// Every token and code that was ever given, for tests that look for them where they must not be.
+    pub fn secrets(&self) -> Vec<String> {
+        lock(&self.state.auth).ever().to_vec()
+    }
+
+    /// Token requests that were granted. An answer is counted before its first byte is sent.
+    pub fn tokens_granted(&self) -> u64 {
+        self.state.granted.load(Ordering::SeqCst)
+    }
+
+    /// Whether this refresh token would be taken now.
+    pub fn takes(&self, refresh_token: &str) -> bool {
+        lock(&self.state.auth).approval_of(refresh_token).is_some()
     }
 
     /// Changes records over and over until the plan's rounds are done or the org ends; replaces the object's plan.

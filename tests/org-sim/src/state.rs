@@ -18,6 +18,9 @@ use crate::log::Log;
 use crate::oauth::Auth;
 use crate::org::Org;
 
+/// The org of the foreign users.
+const FOREIGN_ORG: &str = "00D9Z00000FOREiUAN";
+
 /// One running org.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -25,6 +28,10 @@ pub(crate) struct State {
     pub(crate) addr: SocketAddr,
     pub(crate) org: Arc<RwLock<Org>>,
     pub(crate) org_id: String,
+    /// The consumer secret; it can be rotated.
+    pub(crate) secret: Mutex<String>,
+    /// Token requests that were granted; an answer is counted before its first byte is sent.
+    pub(crate) granted: AtomicU64,
     pub(crate) clock: Clock,
     pub(crate) auth: Mutex<Auth>,
     pub(crate) usage: Mutex<Usage>,
@@ -43,7 +50,7 @@ impl State {
         let mut org = Org::new(config.seed, &config.sizes, clock.now());
         org.set_page_room(config.page_cache_bytes);
         let org_id = org.org_id().to_owned();
-        let auth = Auth::new(&org_id, config.access_token_life, config.max_approvals, config.evict);
+        let auth = Auth::new(&org_id, &config);
         State {
             addr,
             org: Arc::new(RwLock::new(org)),
@@ -56,6 +63,8 @@ impl State {
             pages: Mutex::new(Pages::new(config.page_cache_bytes)),
             auto_changes: Mutex::default(),
             stop: CancellationToken::new(),
+            secret: Mutex::new(config.client_secret.clone()),
+            granted: AtomicU64::new(0),
             latency_ms: AtomicU64::new(millis(config.latency)),
             org_id,
             config,
@@ -65,6 +74,12 @@ impl State {
     /// The org's own address, without a slash at the end.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// The org that a user belongs to.
+    pub(crate) fn org_of(&self, user: &str) -> &str {
+        let foreign = self.config.foreign_usernames.iter().any(|one| one == user);
+        if foreign { FOREIGN_ORG } else { &self.org_id }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -47,6 +47,16 @@ pub async fn visit(url: &str) -> Result<u16, Error> {
     Err(Error::Endless(url.to_owned()))
 }
 
+/// Opens the consent page of an org that approves by itself, and returns the address that the browser is sent back to,
+/// without opening that: the application is on another machine.
+pub async fn back(url: &str) -> Result<String, Error> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let uri = url.parse().map_err(|error| open(url, &error))?;
+    let answer = client.get(uri).await.map_err(|error| open(url, &error))?;
+    let back = answer.headers().get("location").and_then(|back| back.to_str().ok());
+    back.map(str::to_owned).ok_or_else(|| open(url, &"it leads nowhere"))
+}
+
 fn open(url: &str, why: &dyn std::fmt::Display) -> Error {
     let url = url.split('?').next().unwrap_or_default().to_owned();
     Error::Open { url, why: why.to_string() }

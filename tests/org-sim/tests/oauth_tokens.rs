@@ -189,3 +189,88 @@ async fn token_faults() {
     assert_eq!(error(&env.refresh(refresh).await), EXPIRED);
     assert_eq!(env.sim.api_calls(), 0, "token calls are not counted");
 }
+
+const LIST: &str = "SELECT Id, AppName, UserId, LastUsedDate, UseCount FROM OauthToken";
+
+#[tokio::test]
+async fn approvals_can_be_listed_by_their_users() {
+    let (one, other, boss) =
+        ("one@kilofold.example", "other@kilofold.example", "boss@kilofold.example");
+    let env = Env::start(SimConfig {
+        username: one.into(),
+        more_usernames: vec![other.into(), boss.into()],
+        token_admins: vec![boss.into()],
+        ..config()
+    })
+    .await;
+    let mut tokens = Vec::new();
+    for user in [one, one, other, boss] {
+        let code = common::param(&env.authorize(&[("login_hint", user)]).await, "code").unwrap();
+        tokens.push(env.exchange(&code, common::VERIFIER).await.1);
+    }
+    env.sim.approve_elsewhere(one, None);
+    env.sim.approve_elsewhere(one, Some("Data Loader"));
+    env.sim.advance_clock(Duration::from_secs(3_600));
+    env.refresh(tokens[0]["refresh_token"].as_str().unwrap()).await;
+    let list = async |token: &Value, soql: &str| {
+        let token = token["access_token"].as_str().unwrap();
+        let query = env.get_with("/services/data/v62.0/query", token).query(&[("q", soql)]);
+        let answer = query.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.unwrap())
+    };
+    let (status, own) = list(&tokens[0], LIST).await;
+    assert_eq!((status, own["totalSize"].as_u64()), (200, Some(4)), "{own}");
+    let user_id = own["records"][0]["UserId"].as_str().unwrap();
+    assert!(tokens[0]["id"].as_str().unwrap().ends_with(user_id));
+    assert_eq!(own["records"][0]["Id"], Value::Null);
+    assert_eq!(own["records"][0]["UseCount"], 1);
+    assert_eq!(own["records"][0]["LastUsedDate"], "2026-05-06T10:00:00.000+0000");
+    assert_eq!(own["records"][1]["LastUsedDate"], "2026-05-06T09:00:00.000+0000");
+    let apps: Vec<&str> = own["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["AppName"].as_str().unwrap())
+        .collect();
+    assert_eq!(apps, ["kilofold", "kilofold", "kilofold", "Data Loader"]);
+    let narrow = format!(
+        "{LIST} WHERE UserId IN ('{user_id}', '005000000000000AAA') AND AppName = 'kilofold'"
+    );
+    assert_eq!(list(&tokens[0], &narrow).await.1["totalSize"], 3);
+    assert_eq!(list(&tokens[2], LIST).await.1["totalSize"], 1);
+    assert_eq!(list(&tokens[3], LIST).await.1["totalSize"], 6, "the administrator sees all");
+    assert_eq!(list(&tokens[2], &narrow).await.1["totalSize"], 0);
+    // The column that nobody should ask for holds what it says.
+    let (_, secret) = list(&tokens[2], "SELECT AccessToken FROM OauthToken").await;
+    assert_eq!(secret["records"][0]["AccessToken"], tokens[2]["refresh_token"]);
+    env.sim.hide_token_list(true);
+    let (status, hidden) = list(&tokens[0], LIST).await;
+    assert_eq!((status, hidden[0]["errorCode"].as_str()), (400, Some("INVALID_TYPE")));
+}
+
+#[tokio::test]
+async fn users_of_another_org_log_in_at_the_same_host() {
+    let foreign = "ada@elsewhere.example";
+    let env = Env::start(SimConfig { foreign_usernames: vec![foreign.into()], ..config() }).await;
+    let code = common::param(&env.authorize(&[("login_hint", foreign)]).await, "code").unwrap();
+    let tokens = env.exchange(&code, common::VERIFIER).await.1;
+    let org = env.sim.org().read().unwrap().org_id().to_owned();
+    assert!(!tokens["id"].as_str().unwrap().contains(&org[..15]), "{tokens}");
+    let token = tokens["access_token"].as_str().unwrap();
+    let info = env.get_with("/services/oauth2/userinfo", token).send().await.unwrap();
+    let info: Value = info.json().await.unwrap();
+    assert_eq!(info["preferred_username"], foreign);
+    assert_ne!(info["organization_id"], org.as_str());
+}
+
+#[tokio::test]
+async fn a_rotated_secret_ends_everything() {
+    let env = Env::usual().await;
+    let tokens = env.connect().await;
+    assert_eq!(env.sim.rotate_secret("another"), 1);
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    assert_eq!(error(&env.refresh(refresh).await).1, "invalid_client");
+    assert!(!env.sim.takes(refresh));
+    assert!(env.sim.secrets().iter().any(|secret| secret == refresh));
+}

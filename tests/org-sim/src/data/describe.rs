@@ -11,8 +11,10 @@ use crate::org::Org;
 impl Org {
     /// `/sobjects`: all objects. `version` is `58.0` or `v58.0`.
     pub fn describe_global(&self, version: &str) -> Json {
-        let objects: Vec<Json> = OBJECTS
-            .iter()
+        let mut all: Vec<&Object> = OBJECTS.iter().collect();
+        all.sort_by_key(|object| object.name);
+        let objects: Vec<Json> = all
+            .into_iter()
             .map(|object| {
                 let mut about = brief(object);
                 about.insert("urls".to_owned(), urls(object, version, false));

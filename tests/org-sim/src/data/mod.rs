@@ -8,5 +8,6 @@ pub mod make;
 pub mod objects;
 pub mod replicate;
 pub mod schema;
+pub(crate) mod tokens;
 pub mod value;
 pub mod words;

@@ -47,6 +47,11 @@ pub(crate) fn refusal(hit: &FaultKind) -> Option<Refusal> {
             counted(Answer::error(status_of(*status), code, message))
         }
         FaultKind::Unauthorized { .. } => uncounted(Answer::session_invalid()),
+        FaultKind::NotForApi => uncounted(Answer::error(
+            StatusCode::UNAUTHORIZED,
+            "INVALID_SESSION_ID",
+            "This session is not valid for use with the REST API",
+        )),
         FaultKind::TooManyRequests => uncounted(Answer::error(
             StatusCode::TOO_MANY_REQUESTS,
             "REQUEST_LIMIT_EXCEEDED",

@@ -9,10 +9,11 @@ use super::Ask;
 use super::answer::Answer;
 use super::pages::{Found, Page, PageKey};
 use super::route::{Route, Target};
+use crate::data::tokens::{self, TokenRow};
 use crate::faults::FaultKind;
 use crate::org::ApiError;
 use crate::state::State;
-use crate::sync::{lock, read};
+use crate::sync::{lock, read, write};
 
 /// Salesforce's bounds and default for `batchSize`.
 const SMALLEST: usize = 200;
@@ -24,6 +25,7 @@ pub(crate) fn first(
     ask: &Ask,
     version: &str,
     all: bool,
+    user: &str,
     hits: &[FaultKind],
 ) -> Answer {
     let Some(text) = ask.param("q") else {
@@ -33,15 +35,59 @@ pub(crate) fn first(
             "A query string has to be specified",
         );
     };
+    let refused = |error: ApiError| {
+        let mut answer = Answer::from(error);
+        answer.facts.query = Some(text.to_owned());
+        answer
+    };
+    if from_clause(text).is_some_and(|object| object.eq_ignore_ascii_case(tokens::OBJECT)) {
+        return token_list(state, text, version, user).unwrap_or_else(refused);
+    }
     let found = match run(state, text, all) {
         Ok(found) => found,
-        Err(error) => {
-            let mut answer = Answer::from(error);
-            answer.facts.query = Some(text.to_owned());
-            return answer;
-        }
+        Err(error) => return refused(error),
     };
     page(state, ask, version, &found, None, 0, hits)
+}
+
+/// Salesforce's list of approvals, as this user may see it, in one page.
+fn token_list(state: &State, text: &str, version: &str, user: &str) -> Result<Answer, ApiError> {
+    let lines = {
+        let auth = lock(&state.auth);
+        if auth.list_hidden() {
+            let message = format!(
+                "\n{text}\n^\nERROR at Row:1:Column:1\nsObject type '{}' is not supported.",
+                tokens::OBJECT
+            );
+            return Err(ApiError::bad("INVALID_TYPE", message));
+        }
+        let all = state.config.token_admins.iter().any(|admin| admin == user);
+        auth.list(|approval| all || approval.user == user)
+    };
+    let mut org = write(&state.org);
+    let lines: Vec<TokenRow> = lines
+        .into_iter()
+        .map(|approval| TokenRow {
+            app: approval.app.clone(),
+            user_id: org.user_id(&approval.user),
+            token: approval.token().to_owned(),
+            made: approval.made,
+            last_used: approval.last_used,
+            uses: approval.refreshes,
+        })
+        .collect();
+    org.set_tokens(&lines);
+    let set = org.query(text, false, state.now())?;
+    let rows = if set.count_only { 0 } else { set.total };
+    let head = format!(r#"{{"totalSize":{},"done":true,"records":"#, set.total);
+    let records = org.page(&set, 0, rows, version);
+    let records = if rows == 0 { Bytes::from_static(b"[]") } else { records };
+    let mut answer = Answer::page(head, Arc::new(Page::new(records)));
+    answer.facts.object = Some(set.object.clone());
+    answer.facts.query = Some(text.to_owned());
+    answer.facts.offset = Some(0);
+    answer.facts.records = rows;
+    Ok(answer)
 }
 
 /// A further page, by locator.

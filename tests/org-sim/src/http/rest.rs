@@ -163,7 +163,9 @@ pub(crate) fn resource(
         },
         Route::Deleted(object) => replication(state, ask, object, true),
         Route::Updated(object) => replication(state, ask, object, false),
-        Route::Query { all } => query::first(state, ask, &target.version, *all, hits),
+        Route::Query { all } => {
+            query::first(state, ask, &target.version, *all, &session.user, hits)
+        }
         Route::More(locator) => query::more(state, ask, &target.version, locator, hits),
         Route::Composite => composite::answer(state, ask, hits, session),
         Route::RetiredVersion => Answer::error(

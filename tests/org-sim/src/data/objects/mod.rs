@@ -24,6 +24,8 @@ pub static OBJECTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
         odd::supplier(),
         business::task(),
         people::user(),
+        // The last one, since the values of the others follow from their places.
+        odd::oauth_token(),
     ]
 });
 

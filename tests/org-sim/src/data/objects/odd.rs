@@ -81,6 +81,30 @@ pub(super) fn login_history() -> Object {
     }
 }
 
+/// Salesforce's list of approvals. Its Id is reserved: always null.
+pub(super) fn oauth_token() -> Object {
+    Object {
+        name: "OauthToken",
+        label: "OAuth Token",
+        plural: "OAuth Tokens",
+        prefix: "0CQ",
+        fields: vec![
+            Field::new("Id", "OAuth Token ID", K::Id, M::Nothing),
+            text("AccessToken", "Access Token", 255, M::Nothing).read_only(),
+            text("AppName", "Application Name", 255, M::Nothing).read_only(),
+            created(),
+            text("DeleteToken", "Delete Token", 255, M::Nothing).read_only(),
+            Field::new("LastUsedDate", "Last Used Date", K::DateTime, M::Nothing).read_only(),
+            text("RequestToken", "Request Token", 255, M::Nothing).read_only(),
+            Field::new("UseCount", "Use Count", K::Int, M::Nothing).read_only(),
+            lookup("UserId", "User ID", &["User"], "User", M::Nothing).read_only(),
+        ],
+        replicateable: false,
+        writable: false,
+        usual: 0,
+    }
+}
+
 /// An external object: no audit fields at all.
 pub(super) fn supplier() -> Object {
     Object {
