@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -167,6 +168,20 @@ impl App {
         let options =
             schedule::Options { clock: self.clock.clone(), ..schedule::Options::default() };
         Ok(Scheduler::start(jobs, runner, pauses, self.bus.clone(), options).await?)
+    }
+
+    /// Looks after the connections until `closing`: whether Salesforce still takes those that nobody uses, and how many
+    /// approvals there are.
+    pub async fn tend(self, closing: CancellationToken) {
+        const LONGEST: Duration = Duration::from_secs(60);
+        loop {
+            let next = self.org.tend().await;
+            let wait = next.map_or(LONGEST, |at| at.since(self.clock.now()));
+            tokio::select! {
+                () = closing.cancelled() => return,
+                () = tokio::time::sleep(wait.clamp(Duration::from_secs(1), LONGEST)) => {}
+            }
+        }
     }
 
     /// Runs one sync now, beside any schedule: only for hosts without one.

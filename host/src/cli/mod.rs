@@ -5,6 +5,7 @@ mod connect;
 mod connections;
 mod consumers;
 pub mod demo;
+mod disconnect;
 mod explain;
 mod export;
 mod failure;
@@ -93,8 +94,8 @@ enum Command {
     Init(init::Args),
     Check(check::Args),
     Connect(connect::Args),
-    /// Lists the connections and how they stand
-    Connections,
+    Disconnect(disconnect::Args),
+    Connections(connections::Args),
     /// Runs the syncs on their schedules, and answers at the web address, until it is stopped
     Serve,
     /// Starts, pauses or resumes a sync
@@ -143,7 +144,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Init(args) => init::run(args, globals),
             Command::Check(args) => check::run(args, globals).await,
             Command::Connect(args) => connect::run(args, globals).await,
-            Command::Connections => connections::run(globals).await,
+            Command::Disconnect(args) => disconnect::run(args, globals).await,
+            Command::Connections(args) => connections::run(args, globals).await,
             Command::Serve => serve::run(globals).await,
             Command::Sync(command) => sync::run(command, globals).await,
             Command::Imports(args) => imports::run(args, globals).await,

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::deliver;
 use crate::error::Exit;
 use crate::events::Event;
+use crate::salesforce::Org;
 use crate::schedule;
 use crate::upkeep;
 use crate::web::{self, Access, Listener, Parts, Role, tls};
@@ -39,6 +41,9 @@ pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// How long a renewal of tokens is waited for at the end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A host at work: its schedule and its API.
 pub struct Running {
     scheduler: schedule::Handle,
@@ -46,6 +51,8 @@ pub struct Running {
     serving: JoinHandle<Result<(), web::Error>>,
     upkeep: JoinHandle<()>,
     senders: JoinSet<()>,
+    org: Org,
+    tending: JoinHandle<()>,
     ended: Option<Result<Result<(), web::Error>, JoinError>>,
 }
 
@@ -99,7 +106,9 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listen: Some(format!("{scheme}://{address}")),
     });
-    Ok(Running { scheduler, closing, serving, upkeep, senders, ended: None })
+    let tending = tokio::spawn(app.clone().tend(closing.clone()));
+    let org = app.org.clone();
+    Ok(Running { scheduler, closing, serving, upkeep, senders, org, tending, ended: None })
 }
 
 /// Leaves a token that only the owner of the store can read, new at every start.
@@ -143,6 +152,9 @@ impl Running {
         if self.ended.is_none() {
             self.ended().await;
         }
+        // What is being looked after comes to its end.
+        drop(tokio::time::timeout(PATIENCE, self.tending).await);
+        settle(&self.org).await;
         match self.ended {
             Some(Ok(result)) => Ok(result?),
             Some(Err(error)) => {
@@ -150,6 +162,13 @@ impl Running {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// Waits, for a while, for tokens that are just being renewed: one that rotates must not be lost on its way.
+pub async fn settle(org: &Org) {
+    if tokio::time::timeout(PATIENCE, org.settle()).await.is_err() {
+        tracing::warn!("a token was still being renewed; its connection may have to be made again");
     }
 }
 

@@ -316,9 +316,21 @@ impl Source {
         match self {
             Self::Store(reader) => {
                 let org = app::open_org(reader.config(), reader.store(), Clock::default())?;
-                Ok(view::Connections::of(&org))
+                Ok(reader.connections(&org)?)
             }
             Self::Api(client) => Ok(client.get("/api/v1/connections", &[]).await?),
+        }
+    }
+
+    /// Reads Salesforce's list of approvals, and tells how the connections stand then.
+    pub async fn census(&self) -> Result<view::Connections, Failure> {
+        match self {
+            Self::Store(reader) => {
+                let org = app::open_org(reader.config(), reader.store(), Clock::default())?;
+                org.census().await?;
+                Ok(reader.connections(&org)?)
+            }
+            Self::Api(client) => Ok(client.post("/api/v1/connections/census").await?),
         }
     }
 }

@@ -367,7 +367,7 @@ impl Approvals {
             evidence = Evidence::Nothing;
         }
         let (mut least_used, mut note) = (None, None);
-        let census = asked.who.id.as_deref().and_then(|id| self.census(id));
+        let census = self.id_of(asked.who).and_then(|id| self.census(id));
         let read = census.filter(|census| census.unread.is_none());
         if let Some(census) = read {
             let then: Vec<&Approval> =
@@ -406,6 +406,12 @@ impl Approvals {
             least_used,
             note,
         }
+    }
+
+    /// A user's id, also when only the name is known and another approval has both.
+    fn id_of<'a>(&'a self, who: &'a Who) -> Option<&'a str> {
+        let same = self.list.iter().filter(|one| one.who.same(who) == Some(true));
+        who.id.as_deref().or_else(|| same.filter_map(|one| one.who.id.as_deref()).next())
     }
 
     /// How many approvals of the same app and user were started after this one was given.

@@ -10,7 +10,7 @@ use super::Error;
 use super::approvals::{Approvals, Asked, Tally, Who, same_id};
 use super::auth::Granted;
 use super::connection::Connection;
-use super::org::Shared;
+use super::org::{Org, Shared};
 use super::{Grant, keep};
 use crate::model::{ConnectionName, Stamp};
 
@@ -56,6 +56,18 @@ impl Book {
             }
             _ => Ok(Self::default()),
         }
+    }
+}
+
+impl Org {
+    /// The approvals of a connection's app and user; none when its grant needs none.
+    pub fn approvals(&self, name: &ConnectionName) -> Option<Tally> {
+        self.shared().tally(self.shared().connection(name).ok()?)
+    }
+
+    /// The org whose records the store holds; none before the first connection.
+    pub fn home(&self) -> Option<Home> {
+        self.shared().read_book(|book| book.home.clone())
     }
 }
 

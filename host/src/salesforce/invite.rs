@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
-use super::approvals::Tally;
 use super::consent::{PATIENCE, Pending};
 use super::redirect::{pasted, read};
 use super::{ConnectionStatus, Error, Org, Redirect};
@@ -62,12 +61,6 @@ impl Invitations {
 }
 
 impl Org {
-    /// The approvals of a connection's app and user that are known; none when its grant needs none.
-    pub fn tally(&self, name: &ConnectionName) -> Option<Tally> {
-        let shared = self.shared();
-        shared.connection(name).ok().and_then(|connection| shared.tally(connection))
-    }
-
     /// Begins a consent on behalf of somebody at the page or the API, or gives the one that is open: two clicks are one
     /// approval. Its answer comes to [`Org::answered`], or to a listener of its own.
     pub async fn invite(

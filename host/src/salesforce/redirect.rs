@@ -41,6 +41,8 @@ pub enum Redirect {
     Served {
         /// The port of the web address.
         port: u16,
+        /// Whether it speaks TLS; the address then begins with `https`.
+        tls: bool,
     },
     /// To this address; the user pastes the address of the page that the browser ends at.
     Paste {
@@ -54,7 +56,10 @@ impl Redirect {
     pub fn address(&self) -> String {
         match self {
             Self::Loopback { port } => format!("http://localhost:{port}{LOOPBACK}"),
-            Self::Page { port } | Self::Served { port } => format!("http://localhost:{port}{PAGE}"),
+            Self::Page { port } | Self::Served { port, tls: false } => {
+                format!("http://localhost:{port}{PAGE}")
+            }
+            Self::Served { port, tls: true } => format!("https://localhost:{port}{PAGE}"),
             Self::Paste { callback } => callback.clone(),
         }
     }

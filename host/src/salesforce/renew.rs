@@ -10,9 +10,18 @@ use super::auth::{Granted, NoToken, Wiped, denied, is_dead};
 use super::cause::{self, Clues};
 use super::connection::{Connection, Held, Session};
 use super::keep::{Kept, Noted, place};
-use super::org::Shared;
+use super::org::{Org, Shared};
 use super::{ConnectionSettings, Error, Grant, Refusal, host};
 use crate::model::{Caller, ConnectionName, Stamp};
+
+impl Org {
+    /// Waits until no token is being renewed: a process that ends before would lose one that rotates.
+    pub async fn settle(&self) {
+        for connection in self.shared().connections.values() {
+            drop(connection.held.lock().await);
+        }
+    }
+}
 
 impl Shared {
     /// A connection as the vault has it. An answer that the last process put down and did not live to save is saved now.

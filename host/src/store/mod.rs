@@ -5,6 +5,7 @@
 //! checksum; damage is found and named, never served. All functions block; readers never wait for the disk's writer.
 
 mod arrivals;
+mod audit;
 mod block;
 mod brief;
 mod codec;

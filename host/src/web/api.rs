@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::Shared;
 use super::ask::{Answer, Ask, Json, Limit, Reply, Taken};
+use super::connect;
 use super::pages::{Ctx, Refused};
 use super::problem::Problem;
 use super::reader::{self, Reader};
@@ -56,7 +57,32 @@ fn table() -> Routes {
         .get("/api/v1/syncs/{sync}/records", "The stored records of a sync, by id.", records)
         .get("/api/v1/syncs/{sync}/records/{id}", "One stored record.", record)
         .get("/api/v1/limits", "What is known of the org's daily API calls.", limits)
-        .get("/api/v1/connections", "The connections and how they stand.", connections)
+        .get("/api/v1/connections", "The connections and how they stand.", connect::list)
+        .post(
+            "/api/v1/connections/census",
+            "Reads Salesforce's list of approvals now, for one API call a user.",
+            connect::census,
+        )
+        .post(
+            "/api/v1/connections/{connection}/connect",
+            "Asks for a consent, or connects at once where none is needed.",
+            connect::connect,
+        )
+        .get(
+            "/api/v1/connections/{connection}/connect",
+            "How the last consent stands that was asked for.",
+            connect::connecting,
+        )
+        .post(
+            "/api/v1/connections/{connection}/answer",
+            "Takes over the address that the browser ended at, when it could not come back by itself.",
+            connect::answer,
+        )
+        .post(
+            "/api/v1/connections/{connection}/disconnect",
+            "Forgets a connection's tokens and gives its approval back.",
+            connect::disconnect,
+        )
         .get("/api/v1/events", "Everything that happens, as server-sent events.", events);
     rework::add(export::add(feed::add(routes)))
 }
@@ -211,10 +237,6 @@ async fn record(
 async fn limits(shared: Shared, _: Ask) -> Answer<Json<view::Limits>> {
     let live = shared.org.gate().usage();
     read(&shared, move |reader| reader.limits(live)).await.map(Json)
-}
-
-fn connections(shared: Shared, _: Ask) -> Ready<Answer<Json<view::Connections>>> {
-    ready(Ok(Json(view::Connections::of(&shared.org))))
 }
 
 async fn run_now(shared: Shared, ask: Ask<SyncName>) -> Answer<Taken<view::Accepted>> {

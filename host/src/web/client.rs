@@ -131,6 +131,16 @@ impl Client {
         self.send(Method::PUT, path.to_owned(), Some(body)).await
     }
 
+    /// Asks for something to be done, and sends what it needs for that.
+    pub async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(body).map_err(|error| self.unreachable(error.to_string()))?;
+        self.send(Method::POST, path.to_owned(), Some(body)).await
+    }
+
     /// Takes something away.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.ask(Method::DELETE, path.to_owned()).await

@@ -1,8 +1,10 @@
-//! The API and the Imports page on loopback. Reads the store and handles; changes nothing but through the scheduler.
+//! The API and the pages. Reads the store and handles; changes nothing but through the scheduler and the org's
+//! connections.
 
 mod api;
 pub mod ask;
 pub mod client;
+mod connect;
 pub mod export;
 mod feed;
 pub mod guard;
@@ -99,6 +101,10 @@ struct Shared {
     org: Org,
     scheduler: schedule::Handle,
     bus: Bus,
+    /// Where it listens.
+    address: SocketAddr,
+    /// Whether it speaks TLS.
+    tls: bool,
     stopping: CancellationToken,
     clock: Clock,
     /// A place for each reader of events.
@@ -139,6 +145,8 @@ impl Listener {
             org: parts.org,
             scheduler: parts.scheduler,
             bus: parts.bus,
+            address: self.address,
+            tls: parts.tls.is_some(),
             stopping: stopping.clone(),
             clock: parts.clock,
             watchers: Arc::new(Semaphore::new(api::WATCHERS)),

@@ -14,6 +14,7 @@ use crate::model::{
     Usage,
 };
 use crate::plugin;
+use crate::salesforce::Org;
 use crate::schedule::{State, SyncStatus};
 use crate::store::{self, Store};
 
@@ -22,6 +23,9 @@ pub const LIMIT: usize = 1000;
 
 /// How many entries an answer holds when nobody says.
 const USUAL: usize = 50;
+
+/// How many of the newest runs are looked at for when a connection was last used.
+const USED_IN: usize = 200;
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -394,6 +398,24 @@ impl Reader {
             records,
             seen: in_hand.map(|remap| remap.seen),
         }))
+    }
+
+    /// How the connections stand. A run of an earlier process tells when one was last used.
+    pub fn connections(&self, org: &Org) -> Result<view::Connections, Error> {
+        let mut used = BTreeMap::<ConnectionName, Stamp>::new();
+        for run in self.runs(None, None, Some(USED_IN))?.runs.iter().filter(|run| run.calls > 0) {
+            let last = used.entry(run.connection.clone()).or_default();
+            *last = run.ended.unwrap_or(run.started).max(*last);
+        }
+        let connections = org.connections().into_iter().map(|mut status| {
+            status.last_used = status.last_used.max(used.get(&status.name).copied());
+            let tally = org.approvals(&status.name);
+            let syncs = self.config.syncs.iter().filter(|sync| sync.connections.has(&status.name));
+            let syncs = syncs.map(|sync| sync.name.clone()).collect();
+            view::Connection::new(status, tally, syncs)
+        });
+        let org_id = org.home().map(|home| home.org_id);
+        Ok(view::Connections { connections: connections.collect(), org: org_id })
     }
 
     /// What is known of the org's API calls: the newest reading (`live`, or what a run kept), and the journal.

@@ -1,14 +1,17 @@
 //! What the API answers and the command line shows: one set of structs for both, so both say the same.
 
+mod connections;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use connections::{Approvals, Connecting, Connection, Connections};
 
 use crate::model::{
     ConnectionName, ConsumerName, Cursor, PageNote, Pause, Purpose, RecordId, Rejection, Run,
     RunId, Stamp, SyncName, Usage,
 };
-use crate::salesforce::{ConnectionState, Org};
 use crate::store;
 
 /// Runs, newest first.
@@ -405,59 +408,6 @@ pub struct Limits {
     pub counted: u64,
     /// Our own calls since then by connection, sync and purpose.
     pub spent: Vec<Spent>,
-}
-
-/// How a connection stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Connection {
-    /// Its name.
-    pub name: ConnectionName,
-    /// Its grant.
-    pub grant: String,
-    /// The user, when known.
-    pub user: Option<String>,
-    /// The org's id, when known.
-    pub org: Option<String>,
-    /// `not connected`, `healthy` or `reconnect needed`.
-    pub state: String,
-    /// Why it must be connected again, when it must.
-    pub why: Option<String>,
-    /// When it was last authorised.
-    pub authorised: Option<Stamp>,
-    /// When it was used last, since the host started.
-    pub last_used: Option<Stamp>,
-}
-
-/// The configured connections.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Connections {
-    /// The connections.
-    pub connections: Vec<Connection>,
-}
-
-impl Connections {
-    /// How the connections of an org stand, as far as this process knows.
-    pub fn of(org: &Org) -> Self {
-        let connections = org.connections().into_iter().map(|status| {
-            let (state, why) = match status.state {
-                ConnectionState::NotConnected => ("not connected", None),
-                ConnectionState::Healthy => ("healthy", None),
-                ConnectionState::ReconnectNeeded { why, .. } => ("reconnect needed", Some(why)),
-                ConnectionState::Refused { why, .. } => ("refused", Some(why)),
-            };
-            Connection {
-                name: status.name,
-                grant: status.grant.to_owned(),
-                user: status.user,
-                org: status.org_id,
-                state: state.to_owned(),
-                why,
-                authorised: status.authorised,
-                last_used: status.last_used,
-            }
-        });
-        Self { connections: connections.collect() }
-    }
 }
 
 /// That a request to do something was taken.

@@ -26,15 +26,6 @@ fn named(ctx: &Ctx, path: Named) -> Result<ConnectionName, Refused> {
     path.map(|Path(name)| name).map_err(|error| Refused::new(ctx, problem(error)))
 }
 
-/// The problem of something that Salesforce, or what is known of it, does not allow.
-fn problem(error: &salesforce::Error) -> Problem {
-    let status = match error.code() {
-        "connection.unknown" => StatusCode::NOT_FOUND,
-        _ => StatusCode::CONFLICT,
-    };
-    Problem::new(status, error.code(), error.to_string())
-}
-
 /// The page.
 pub(super) fn list(State(shared): State<Shared>, ctx: Ctx) -> std::future::Ready<Response> {
     let connections: Vec<(ConnectionStatus, Option<Tally>)> = shared
@@ -42,7 +33,7 @@ pub(super) fn list(State(shared): State<Shared>, ctx: Ctx) -> std::future::Ready
         .connections()
         .into_iter()
         .map(|status| {
-            let tally = shared.org.tally(&status.name);
+            let tally = shared.org.approvals(&status.name);
             (status, tally)
         })
         .collect();
@@ -188,13 +179,13 @@ pub(super) async fn connect(
     Form(consent): Form<Consent>,
 ) -> Result<Response, Refused> {
     let name = named(&ctx, path)?;
-    let how = Redirect::Served { port: port(&headers, &shared) };
+    let how = Redirect::Served { port: port(&headers, &shared), tls: shared.tls };
     match shared.org.invite(&name, how, consent.anyway == "yes").await {
         Ok(_) => Ok(ctx::see(&format!("/connections/{name}/connect"))),
         Err(error @ salesforce::Error::TooManyApprovals { .. }) => {
             Ok(too_many(&ctx, &name, &error))
         }
-        Err(error) => Err(Refused::new(&ctx, problem(&error))),
+        Err(error) => Err(Refused::new(&ctx, error)),
     }
 }
 
@@ -312,7 +303,7 @@ pub(super) async fn answer(
     match shared.org.answered_at(&name, address.trim()).await {
         // What came of it stands on the page of the consent.
         Ok(_) => Ok(ctx::see(&format!("/connections/{name}/connect"))),
-        Err(error) => Err(Refused::new(&ctx, problem(&error))),
+        Err(error) => Err(Refused::new(&ctx, error)),
     }
 }
 
@@ -323,7 +314,7 @@ pub(super) async fn callback(
     Query(answer): Query<HashMap<String, String>>,
 ) -> Result<Response, Refused> {
     let status = shared.org.answered(&answer).await;
-    let status = status.map_err(|error| Refused::new(&ctx, problem(&error)))?;
+    let status = status.map_err(|error| Refused::new(&ctx, error))?;
     let body = html! {
         div.head { div { p.crumbs { a href="/connections" { "Connections" } } h1 { "Connected" } } }
         (connected(&status))

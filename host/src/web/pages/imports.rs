@@ -175,7 +175,7 @@ pub(super) async fn list(
         asked.filter(ctx.now, &ctx.zone).map_err(|wrong| refuse(Problem::bad_request(wrong)))?;
     let live = api::status(&shared).await.map_err(refuse)?;
     let (usage, calls) = (shared.org.gate().usage(), shared.org.gate().day());
-    let connections = view::Connections::of(&shared.org).connections;
+    let org = shared.org.clone();
     let shown = api::read(&shared, move |reader| {
         let store = reader.store();
         let lines = reader.syncs(&live)?.syncs.into_iter().map(|sync| {
@@ -188,6 +188,7 @@ pub(super) async fn list(
         let more = runs.len() > SHOWN;
         runs.truncate(SHOWN);
         let next = runs.last().filter(|_| more).map(|run| run.id);
+        let connections = reader.connections(&org)?.connections;
         Ok(Shown { lines, runs, next, usage, calls, connections })
     })
     .await
