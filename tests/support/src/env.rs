@@ -9,7 +9,8 @@ use kilofold::app::{self, App};
 use kilofold::clock::Clock;
 use kilofold::config::Config;
 use kilofold::events::Event;
-use kilofold::model::{RecordId, Run, Stamp, SyncName, Trigger};
+use kilofold::model::{ConnectionName, RecordId, Run, Stamp, SyncName, Trigger};
+use kilofold::salesforce::Redirect;
 use kilofold::store;
 use org_sim::{Fault, FaultId, FaultKind, RequestClass, RequestNote, Sim, SimConfig, Sizes, When};
 use tempfile::TempDir;
@@ -27,6 +28,8 @@ pub struct Setup {
     pub quota: String,
     /// `[[sync]]` sections; see [`sync`].
     pub syncs: Vec<String>,
+    /// Further `[[connection]]` sections; see [`connection`].
+    pub connections: Vec<String>,
 }
 
 impl Setup {
@@ -38,7 +41,13 @@ impl Setup {
             daily_limit: 10_000_000,
             ..SimConfig::default()
         };
-        Self { sim, grant: "client-credentials", quota: String::new(), syncs: Vec::new() }
+        Self {
+            sim,
+            grant: "client-credentials",
+            quota: String::new(),
+            syncs: Vec::new(),
+            connections: Vec::new(),
+        }
     }
 
     /// Adds a sync.
@@ -57,6 +66,7 @@ impl Setup {
             grant: self.grant,
             quota: self.quota,
             syncs: self.syncs,
+            connections: self.connections,
             folder,
             sim,
         };
@@ -88,6 +98,11 @@ pub fn sync(object: &str, plugin: &str, lines: &str) -> String {
     format!("[[sync]]\nobject = \"{object}\"\nplugin = \"{plugin}\"\nlag = \"0s\"\n{lines}\n")
 }
 
+/// A `[[connection]]` section of a user who consents.
+pub fn connection(name: &str, user: &str, lines: &str) -> String {
+    format!("[[connection]]\nname = \"{name}\"\ngrant = \"code\"\nusername = \"{user}\"\n{lines}\n")
+}
+
 /// A sync's name.
 pub fn name(text: &str) -> SyncName {
     SyncName::new(text).unwrap()
@@ -110,6 +125,8 @@ pub struct TestEnv {
     pub quota: String,
     /// `[[sync]]` sections.
     pub syncs: Vec<String>,
+    /// Further `[[connection]]` sections.
+    pub connections: Vec<String>,
     /// Everything of the host.
     pub folder: TempDir,
     /// The org.
@@ -140,6 +157,14 @@ impl TestEnv {
             self.quota,
             self.listen
         );
+        for connection in &self.connections {
+            let id = &sim.client_id;
+            writeln!(
+                text,
+                "{connection}client_id = \"{id}\"\nclient_secret = {{ file = \"secret\" }}\n"
+            )
+            .unwrap();
+        }
         for sync in &self.syncs {
             writeln!(text, "{sync}").unwrap();
         }
@@ -190,6 +215,17 @@ impl TestEnv {
     /// The host.
     pub fn app(&self) -> &App {
         self.app.as_ref().expect("the host is open")
+    }
+
+    /// Consents to a connection as its user does in a browser.
+    pub async fn consent(&self, name: &str) {
+        let name = ConnectionName::new(name).unwrap();
+        let org = &self.app().org;
+        let pending = org.begin(&name, Redirect::Loopback { port: 0 }, true).await.unwrap();
+        let url = pending.url.to_string();
+        let user = tokio::spawn(async move { org_sim::user::visit(&url).await.unwrap() });
+        org.finish(pending).await.unwrap();
+        assert_eq!(user.await.unwrap(), 200);
     }
 
     /// Runs a sync once.

@@ -6,5 +6,5 @@ mod env;
 mod process;
 
 pub use check::{Dump, Replay};
-pub use env::{Setup, TestEnv, id, name, sizes, sync};
+pub use env::{Setup, TestEnv, connection, id, name, sizes, sync};
 pub use process::{Child, Output, free_port, kilofold, plugin};
