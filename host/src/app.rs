@@ -1,5 +1,7 @@
 //! Puts the rooms together: from a checked configuration to a host that runs.
 
+mod plugins;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +61,42 @@ pub enum Error {
     /// A run.
     #[error(transparent)]
     Sync(#[from] sync::Error),
+    /// The plugin does not map the sync's object.
+    #[error("{plugin} does not map {object}: it maps {maps}")]
+    Object {
+        /// The plugin.
+        plugin: String,
+        /// The object.
+        object: String,
+        /// The objects that it maps.
+        maps: String,
+    },
+    /// A component that was to be used is not kept.
+    #[error("no component with the digest sha256:{digest} is kept")]
+    NotKept {
+        /// Its digest.
+        digest: String,
+    },
+    /// There is nothing to go back to.
+    #[error("sync {0} used no other component that is still kept")]
+    NoFormer(SyncName),
+    /// The configuration says which component it must be.
+    #[error(
+        "the configuration pins the plugin of sync {0} by its digest, so no other one can be chosen"
+    )]
+    Pinned(SyncName),
+    /// A plugin does badly on what is stored.
+    #[error("{plugin} {how}, the first is {record}: {why}")]
+    TriedOut {
+        /// The plugin.
+        plugin: String,
+        /// What it does.
+        how: String,
+        /// The first record on which it does.
+        record: crate::model::RecordId,
+        /// Why.
+        why: String,
+    },
     /// No sync has this name.
     #[error("there is no sync named '{0}' in the configuration, or it is switched off")]
     UnknownSync(SyncName),
@@ -78,6 +116,11 @@ impl Error {
             Self::Plugin { source, .. } => source.code(),
             Self::Engine(error) => error.code(),
             Self::Settings { .. } => "plugin.settings",
+            Self::Object { .. } => "plugin.object",
+            Self::NotKept { .. } => "plugin.not-kept",
+            Self::NoFormer(_) => "plugin.no-former",
+            Self::Pinned(_) => "plugin.pinned",
+            Self::TriedOut { .. } => "plugin.tried-out",
             Self::Schedule(error) => error.code(),
             Self::Sync(error) => error.code(),
             Self::UnknownSync(_) => "sync.unknown",
@@ -99,6 +142,8 @@ pub struct App {
     pub bus: Bus,
     /// The local clock.
     pub clock: Clock,
+    /// The plugins of the syncs.
+    pub plugins: Plugins,
     jobs: Arc<BTreeMap<SyncName, Job>>,
 }
 
@@ -126,26 +171,30 @@ impl App {
                 reason: status.state.reason(),
             });
         });
-        let engine = open_engine(&config)?;
-        let lookup: Arc<dyn Lookup> = Arc::new(Outputs {
-            store: store.clone(),
-            syncs: config.syncs.iter().map(|sync| sync.name.clone()).collect(),
-        });
+        let (engine, config) = (open_engine(&config)?, Arc::new(config));
+        let (plugins, failed) = Plugins::open(&config, &store, engine, &bus, &clock)?;
+        if let Some((_, error)) = failed.into_iter().next() {
+            return Err(error);
+        }
+        plugins.remember()?;
+        let lookup = outputs(&store, &config);
         let mut jobs = BTreeMap::new();
         for sync in config.syncs.iter().filter(|sync| sync.enabled) {
-            let (plugin, settings) = load_plugin(&engine, sync)?;
+            let Some(present) = plugins.present(&sync.name) else { continue };
+            let sync::Mapper { plugin, settings } = present.get();
             let job = Job {
                 sync: Arc::new(sync.clone()),
                 org: org.clone(),
                 store: store.clone(),
                 plugin,
                 settings,
+                present,
                 lookup: lookup.clone(),
                 bus: bus.clone(),
             };
             jobs.insert(sync.name.clone(), job);
         }
-        Ok(Self { config: Arc::new(config), store, org, bus, clock, jobs: Arc::new(jobs) })
+        Ok(Self { config, store, org, bus, clock, plugins, jobs: Arc::new(jobs) })
     }
 
     /// Starts the schedule.
@@ -156,7 +205,7 @@ impl App {
             let runs = self.store.runs(&runs)?;
             let last = runs.iter().find(|run| run.trigger.reads());
             // What another plugin was to do is not gone on with unasked.
-            let maker = self.jobs.get(&sync.name).map(Job::maker);
+            let maker = self.plugins.maker(&sync.name);
             let remap = self.store.mapping(&sync.name)?.remap;
             let remap =
                 remap.filter(|remap| maker.is_some_and(|maker| remap.maker.is_like(&maker)));
@@ -191,13 +240,13 @@ impl App {
         trigger: Trigger,
         cancel: &CancellationToken,
     ) -> Result<Run, Error> {
-        Ok(sync::run(self.job(sync)?, trigger, cancel).await?)
+        Ok(sync::run(&self.job(sync)?, trigger, cancel).await?)
     }
 
     /// Maps the failed records of a run again, from the store, beside any schedule: only for hosts without one.
     pub async fn retry(&self, run: RunId, cancel: &CancellationToken) -> Result<Run, Error> {
         let failed = self.store.run(run)?.ok_or(Error::UnknownRun(run))?;
-        Ok(sync::retry(self.job(&failed.sync)?, &failed, cancel).await?)
+        Ok(sync::retry(&self.job(&failed.sync)?, &failed, cancel).await?)
     }
 
     /// Maps the stored records of a sync anew, beside any schedule: only for hosts without one.
@@ -207,13 +256,13 @@ impl App {
         since: Option<Stamp>,
         cancel: &CancellationToken,
     ) -> Result<Run, Error> {
-        Ok(sync::remap(self.job(sync)?, since, cancel).await?)
+        Ok(sync::remap(&self.job(sync)?, since, cancel).await?)
     }
 
     /// Reads the store for people, with what this host knows of its plugins.
     pub fn reader(&self) -> Reader {
-        let jobs = self.jobs.clone();
-        let makers = move |sync: &SyncName| Some(jobs.get(sync)?.maker());
+        let plugins = self.plugins.clone();
+        let makers = move |sync: &SyncName| plugins.maker(sync);
         Reader::new(self.store.clone(), self.config.clone()).with_makers(Arc::new(makers))
     }
 
@@ -223,10 +272,14 @@ impl App {
         (cause.run == run).then_some(cause.reason)
     }
 
-    fn job(&self, sync: &SyncName) -> Result<&Job, Error> {
-        self.jobs.get(sync).ok_or_else(|| Error::UnknownSync(sync.clone()))
+    /// For a run: with the present plugin.
+    fn job(&self, sync: &SyncName) -> Result<Job, Error> {
+        let job = self.jobs.get(sync).ok_or_else(|| Error::UnknownSync(sync.clone()))?;
+        Ok(job.renewed())
     }
 }
+
+pub use plugins::{Plugins, keep, load_present, present_digest};
 
 /// Opens the store of a configuration. Blocks.
 pub fn open_store(config: &Config) -> Result<Store, store::Error> {
@@ -280,19 +333,21 @@ pub fn plugin_source(plugin: &PluginRef) -> Source {
     }
 }
 
-/// Loads the plugin of a sync and checks its settings. Blocks.
-pub fn load_plugin(
-    engine: &Engine,
+/// Gives a plugin the settings of a sync. Blocks.
+pub fn take_settings(
+    plugin: &plugin::Plugin,
     sync: &SyncConfig,
-) -> Result<(plugin::Plugin, plugin::Settings), Error> {
-    let plugin = engine
-        .load_pinned(&plugin_source(&sync.plugin), sync.plugin_digest.as_deref())
-        .map_err(|source| Error::Plugin { sync: sync.name.clone(), source: Box::new(source) })?;
-    let settings = plugin.check_settings(&sync.settings()?).map_err(|problems| {
+) -> Result<plugin::Settings, Error> {
+    plugin.check_settings(&sync.settings()?).map_err(|problems| {
         let problems = problems.iter().map(ToString::to_string).collect();
         Error::Settings { sync: sync.name.clone(), problems }
-    })?;
-    Ok((plugin, settings))
+    })
+}
+
+/// The stored outputs of all syncs, for plugins that join across objects.
+pub fn outputs(store: &Store, config: &Config) -> Arc<dyn Lookup> {
+    let syncs = config.syncs.iter().map(|sync| sync.name.clone()).collect();
+    Arc::new(Outputs { store: store.clone(), syncs })
 }
 
 /// The org of a configuration, with its ledger and tokens in the store. Asks nothing of Salesforce.
@@ -513,5 +568,13 @@ impl Lookup for Outputs {
             })
         };
         keys.iter().map(one).collect()
+    }
+
+    /// The feed tells every change of an output, in the commit that makes it.
+    fn version(&self) -> u64 {
+        self.store.feed_end().unwrap_or_else(|error| {
+            tracing::error!(%error, "The end of the feed cannot be read");
+            0
+        })
     }
 }

@@ -214,6 +214,32 @@ pub enum Event {
         /// The line.
         message: String,
     },
+    /// A sync uses another plugin from its next batch on.
+    PluginChanged {
+        /// The sync.
+        sync: SyncName,
+        /// The plugin's name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// SHA-256 of the component, in hexadecimal.
+        digest: String,
+        /// SHA-256 of the one that it was before; none when that could not be loaded.
+        before: Option<String>,
+        /// Why: `its file changed`, `it was enabled` or `it was rolled back to`.
+        why: String,
+    },
+    /// A changed plugin was not taken; the sync goes on with the one that it has.
+    PluginRefused {
+        /// The sync.
+        sync: SyncName,
+        /// SHA-256 of the component, in hexadecimal; empty when it could not be read.
+        digest: String,
+        /// A stable code, for example `plugin.tried-out`.
+        code: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A sync will not run until it is resumed.
     SyncPaused {
         /// The sync.
@@ -453,6 +479,12 @@ fn log(event: &Event) {
                 Level::Warn => warn!(run, %sync, ?message, "Plugin logged"),
                 Level::Error => error!(run, %sync, ?message, "Plugin logged"),
             }
+        }
+        Event::PluginChanged { sync, name, version, digest, before, why } => {
+            info!(%sync, name, version, digest, before, why, "Plugin changed");
+        }
+        Event::PluginRefused { sync, digest, code, reason } => {
+            warn!(%sync, digest, code, ?reason, "Plugin not taken");
         }
         Event::SyncPaused { sync, reason } => warn!(%sync, ?reason, "Sync paused"),
         Event::SyncResumed { sync } => info!(%sync, "Sync resumed"),

@@ -4,7 +4,7 @@
 mod plugin_support;
 
 use kilofold::model::Outcome;
-use kilofold::plugin::{Limits, Mapped};
+use kilofold::plugin::{Limits, Mapped, Source};
 use plugin_support::{Bench, batch, shown};
 use serde_json::{Value, json};
 
@@ -300,6 +300,94 @@ fn lies_never_reach_the_store() {
     failed plugin.invalid-output -: the plugin's answer is not valid: it gave no answer for this record
     traps 0, log lines 0 and 0 dropped
     "#);
+}
+
+/// The host writes a call's arguments where the plugin's allocator says.
+#[test]
+fn an_allocator_that_lies_is_found_out() {
+    let bench = Bench::evil(Limits { traps: 1, ..Limits::default() });
+    let shown = ["realloc-outside", "realloc-odd"].map(|mode| harm(&bench, mode, &records(2, &[])));
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    == realloc-outside
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 2 of 2 records, which is more than the limit of 1; the last: the plugin's answer is not valid: realloc return: beyond end of memory
+    == realloc-odd
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 2 of 2 records, which is more than the limit of 1; the last: the plugin's answer is not valid: realloc return: result not aligned
+    "#);
+}
+
+/// What can be done before a batch: while a plugin is started, and while it says what it is.
+#[test]
+fn harm_before_the_first_batch_is_told_and_borne() {
+    let limits = Limits { start_ms: 500, ..Limits::default() };
+    let engine = plugin_support::engine(limits.clone());
+    let honest = std::fs::read(env!("KILOFOLD_EVIL_PLUGIN")).unwrap();
+    let described = |how: &[u8; 6]| {
+        let mut bytes = honest.clone();
+        let word = b"describe:honest";
+        let at = bytes.windows(word.len()).position(|part| part == word).unwrap();
+        bytes[at + 9..at + 15].copy_from_slice(how);
+        bytes
+    };
+    let cases = [
+        ("describe spins", described(b"spin..")),
+        ("describe panics", described(b"panic.")),
+        ("describe fails", described(b"fails.")),
+        ("start function spins", plugin_support::with_start_loop(&honest)),
+        ("a hundred instances", plugin_support::with_instances(&honest, 100)),
+    ];
+    let shown = cases.map(|(what, bytes)| {
+        let error = engine.load(&Source::Bytes("evil".into(), bytes.clone())).unwrap_err();
+        let (code, known) = (error.code(), error.explanation().unwrap());
+        assert!(!known.cure.is_empty());
+        let digest = kilofold::plugin::digest(&Source::Bytes("evil".into(), bytes)).unwrap();
+        let text = error.to_string().replace(&digest[..12], "DIGEST");
+        format!("== {what}\n{code}: {}", plugin_support::without_lines(&text))
+    });
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    == describe spins
+    plugin.timeout: plugin evil (DIGEST) broke while it described itself: the plugin was stopped after 500 ms
+    == describe panics
+    plugin.panic: plugin evil (DIGEST) broke while it described itself: the plugin panicked: thread '<unnamed>' (1) panicked at plugins/evil/src/harm.rs:LINE: told to panic while it describes itself
+    == describe fails
+    plugin.description: plugin evil (DIGEST) describes itself wrongly: this plugin will not say what it is�[31m�
+    == start function spins
+    plugin.timeout: plugin evil (DIGEST) broke while it started: the plugin was stopped after 500 ms
+    == a hundred instances
+    plugin.compile: plugin evil (DIGEST) does not compile: The component transitively contains 103 core module instances, which exceeds the configured maximum of 64 in the pooling allocator
+    "#);
+    // The host is up: the honest one maps.
+    let bench = Bench::new(engine, Source::Bytes("evil".into(), honest));
+    let good = bench.map_fields(json!({}), &records(2, &[]), &FIELDS).unwrap();
+    assert!(good.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Mapped(_))));
+}
+
+/// Every situation in which a plugin goes wrong has a code, and `kilofold explain` knows it.
+#[test]
+fn every_way_to_go_wrong_is_explained() {
+    let codes = [
+        "not-component",
+        "core-module",
+        "precompiled-refused",
+        "api-version",
+        "import-denied",
+        "api-mismatch",
+        "memory-start",
+        "timeout",
+        "panic",
+        "memory",
+        "result-too-large",
+        "exit",
+        "trap",
+        "compile",
+        "compile-timeout",
+        "compile-memory",
+        "component-too-large",
+    ];
+    for code in codes {
+        let code = format!("plugin.{code}");
+        let known = kilofold::error::explain(&code).unwrap_or_else(|| panic!("{code}"));
+        assert!(known.meaning.ends_with('.') && !known.cure.is_empty(), "{code}");
+    }
 }
 
 #[test]

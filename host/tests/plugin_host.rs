@@ -283,17 +283,63 @@ fn a_cache_that_others_can_use_is_refused() {
     assert!(matches!(Engine::new(Some(&path), Limits::default()), Err(Error::Cache { .. })));
 }
 
+/// Plugins are compiled in a process of their own, which ends at the limits whatever the compiler does.
 #[test]
 fn compiling_is_bounded() {
-    let impatient = engine(Limits { compile_ms: 50, ..Limits::default() });
-    let codes = [0_u8, 1, 2].map(|nonce| {
+    kilofold::plugin::compile_in_children_of(env!("CARGO_BIN_EXE_kilofold").into());
+    let bomb = |engine: &Engine, nonce| {
         let bomb = plugin_support::compile_bomb(nonce);
-        let error = impatient.load(&Source::Bytes("bomb".into(), bomb)).unwrap_err();
-        assert_eq!(error.code(), "plugin.compile-timeout");
-        // The third is not even begun.
-        matches!(error, Error::CompileBusy { running: 2, .. })
+        engine.load(&Source::Bytes("bomb".into(), bomb)).unwrap_err()
+    };
+    let impatient = engine(Limits { compile_ms: 50, ..Limits::default() });
+    for nonce in 0..4 {
+        assert!(matches!(bomb(&impatient, nonce), Error::CompileTimeout { ms: 50, .. }));
+    }
+    let error = bomb(&impatient, 4);
+    let poor = engine(Limits { compile_bytes: 64 << 20, ..Limits::default() });
+    let errors = [error, bomb(&poor, 5)].map(|error| {
+        let known = error.explanation().unwrap();
+        format!("{}\n{error}\n{}\n{}", error.code(), known.meaning, known.cure)
     });
-    assert_eq!(codes, [false, false, true]);
+    let shown = errors.join("\n\n").replace(&digest(4), "DIGEST").replace(&digest(5), "DIGEST");
+    insta::assert_snapshot!(shown, @r#"
+    plugin.compile-timeout
+    plugin bomb (DIGEST) was not compiled within 50 ms, and compiling was stopped
+    Compiling the plugin took longer than allowed, and was stopped. It is compiled in a process of its own, so that nothing else suffers.
+    Make the component smaller or split huge functions, or raise `compile_time` in [plugins].
+
+    plugin.compile-memory
+    plugin bomb (DIGEST) was not compiled: that takes more than the 64 MiB that it may take
+    Compiling the plugin took more memory than allowed, and was stopped. It is compiled in a process of its own, so that nothing else suffers.
+    Make the component smaller or split huge functions, or raise `compile_memory` in [plugins].
+    "#);
+    // What is refused is refused in the same words, and the code of an honest one is kept and used.
+    let cut = component(&["wasi:io/poll@0.2.6"], &[])[..20].to_vec();
+    let error = poor.load(&Source::Bytes("cut".into(), cut)).unwrap_err().to_string();
+    assert!(error.contains("does not compile: failed to parse WebAssembly module"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("compiled");
+    let stock = Source::Stock("contact-to-person".into());
+    for kept in [false, true] {
+        for start in [Engine::new, Engine::metered] {
+            let engine = start(Some(&path), plugin_support::patient()).unwrap();
+            let (facts, plugin) = engine.inspect(&stock);
+            assert_eq!(facts.compile_us.is_none(), kept);
+            let bench = Bench::of(plugin.unwrap());
+            let mapped = bench.map(json!({}), CONTACTS).unwrap();
+            assert_eq!(
+                mapped.outcomes,
+                Bench::stock("contact-to-person").map(json!({}), CONTACTS).unwrap().outcomes
+            );
+        }
+    }
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2);
+}
+
+/// The first twelve digits of a bomb's digest, as messages show it.
+fn digest(nonce: u8) -> String {
+    let bomb = Source::Bytes("bomb".into(), plugin_support::compile_bomb(nonce));
+    kilofold::plugin::digest(&bomb).unwrap()[..12].to_owned()
 }
 
 #[test]

@@ -125,6 +125,11 @@ impl Env {
             Scheduler::start(jobs.collect(), ran.clone(), pauses, bus.clone(), Options::default())
                 .await
                 .unwrap();
+        // No plugin is mapped with here, so none is compiled.
+        let idle = Arc::new(Config { syncs: Vec::new(), ..(*config).clone() });
+        let engine = app::open_engine(&idle).unwrap();
+        let (plugins, _) =
+            app::Plugins::open(&idle, &store, engine, &bus, &Clock::default()).unwrap();
         let reader = Reader::new(store.clone(), config);
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.address();
@@ -137,6 +142,7 @@ impl Env {
             access,
             tls: certificate.map(|(certificate, key)| tls::server(certificate, key).unwrap()),
             clock: Clock::default(),
+            plugins,
         };
         let stop = stopping.clone();
         let serving = tokio::spawn(async move { listener.serve(parts, stop).await.unwrap() });

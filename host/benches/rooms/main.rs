@@ -1,6 +1,7 @@
 //! `cargo bench --bench rooms`: what each room costs for one page of 1000 Contacts of about 1.2 KB.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+mod hostile;
 mod ledger;
 mod native;
 mod page;
@@ -43,6 +44,7 @@ fn main() -> Result<()> {
     storing(&mut group, &mapper, &pages)?;
     group.finish();
     ledger::bench(&mut criterion)?;
+    hostile::bench(&mut criterion)?;
     Ok(())
 }
 

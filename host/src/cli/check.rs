@@ -39,7 +39,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         .syncs
         .iter()
         .zip(&mut report.syncs)
-        .map(|(sync, checked)| plugin(&engine, sync, checked))
+        .map(|(sync, checked)| plugin(&engine, &config, sync, checked))
         .collect();
     if !args.offline {
         if sync::host(&config).await?.is_some() {
@@ -71,8 +71,13 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
 }
 
 /// Loads a sync's plugin and shows it its settings.
-fn plugin(engine: &Engine, sync: &SyncConfig, checked: &mut Checked) -> Option<(Plugin, Maker)> {
-    let (plugin, settings) = match app::load_plugin(engine, sync) {
+fn plugin(
+    engine: &Engine,
+    config: &Config,
+    sync: &SyncConfig,
+    checked: &mut Checked,
+) -> Option<(Plugin, Maker)> {
+    let (plugin, settings) = match app::load_present(engine, config, sync) {
         Ok(loaded) => loaded,
         Err(error) => {
             checked.problem(error.code(), &error.to_string());

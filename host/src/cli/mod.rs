@@ -41,6 +41,7 @@ pub use logs::LogFormat;
 use crate::app::App;
 use crate::config::Config;
 pub use crate::error::Exit;
+use crate::plugin as plugin_room;
 
 /// Pulls Salesforce objects into an embedded store through mapping plugins.
 #[derive(Debug, Parser)]
@@ -121,11 +122,17 @@ enum Command {
     Plugin(plugin::Command),
     Explain(explain::Args),
     Demo(demo::Args),
+    /// Compiles a plugin for the process that started it
+    #[command(name = plugin_room::COMPILE_COMMAND, hide = true)]
+    CompilePlugin,
 }
 
 /// Does what the command line says.
 pub fn run(cli: &Cli) -> Result<Exit, Failure> {
     let globals = &cli.globals;
+    if matches!(cli.command, Command::CompilePlugin) {
+        return compile_plugin();
+    }
     let usual = match cli.command {
         Command::Serve => "info",
         // Their progress bars tell the same events.
@@ -163,12 +170,24 @@ pub fn run(cli: &Cli) -> Result<Exit, Failure> {
             Command::Plugin(command) => plugin::run(command, globals).await,
             Command::Explain(args) => explain::run(args, globals),
             Command::Demo(args) => demo::run(args, globals).await,
+            Command::CompilePlugin => compile_plugin(),
         }
     })
 }
 
+/// A child of a host: compiles what comes on standard input. Its parent reads what it says.
+fn compile_plugin() -> Result<Exit, Failure> {
+    let compiled = plugin_room::compile_child(std::io::stdin().lock(), std::io::stdout().lock());
+    if let Err(words) = compiled {
+        report(&words);
+        return Err(Failure::said(Exit::Failed));
+    }
+    Ok(Exit::Done)
+}
+
 /// The program: parses, runs, says what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
+    plugin_room::compile_in_children_of(own_program());
     let command = Cli::command().after_help(exit_codes());
     let parsed = command
         .try_get_matches()
@@ -185,6 +204,14 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// This program, also when its file was replaced while it runs.
+fn own_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        return PathBuf::from("/proc/self/exe");
+    }
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("kilofold"))
 }
 
 #[expect(clippy::print_stderr, reason = "the command line tells its user what went wrong")]

@@ -87,7 +87,10 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         access,
         tls,
         clock: app.clock.clone(),
+        plugins: app.plugins.clone(),
     };
+    // It ends with the API, and nobody waits for it: a look that is under way changes nothing that is not whole.
+    tokio::spawn(app.plugins.clone().watch(closing.clone()));
     let serving = tokio::spawn(listener.serve(parts, closing.clone()));
     let mut senders =
         deliver::start(&app.config.deliver, &app.store, &app.clock, &app.bus, &closing)?;

@@ -287,7 +287,7 @@ impl Default for PluginLimits {
             log_lines: 100,
             log_bytes: 16 << 10,
             component_bytes: 32 << 20,
-            compile: Duration::from_secs(30),
+            compile: Duration::from_secs(120),
             compile_bytes: 1 << 30,
             pause_after: 20,
             instances: 4,

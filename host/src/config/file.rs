@@ -231,7 +231,7 @@ pub struct Plugins {
     pub log_size: Key<NumberOrText>,
     /// The largest component that is loaded; "32 MiB" when left out.
     pub component: Key<NumberOrText>,
-    /// Time for compiling a component; "30s" when left out.
+    /// Time for compiling a component, in a process of its own; "2m" when left out.
     pub compile_time: Key<String>,
     /// Memory for compiling a component; "1 GiB" when left out.
     pub compile_memory: Key<NumberOrText>,

@@ -327,8 +327,11 @@ pub struct Run {
     pub cursor_after: Cursor,
     /// How many records Salesforce said the query has; none before its first answer.
     pub expected: Option<u64>,
-    /// The plugin.
+    /// The plugin that it began with.
     pub plugin: Option<PluginNote>,
+    /// Plugins that took its place while the run went on, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later_plugins: Vec<PluginNote>,
     /// The org's day when the run started.
     pub quota_before: Option<Usage>,
     /// The org's day after the last call.

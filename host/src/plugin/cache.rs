@@ -49,10 +49,9 @@ impl Cache {
     }
 
     /// Keeps a compiled component. A failure to do so only costs time later.
-    pub(super) fn store(&self, digest: &str, component: &Component) -> Result<(), Error> {
+    pub(super) fn store(&self, digest: &str, code: &[u8]) -> Result<(), Error> {
         let wrong = |reason: String| Error::Cache { path: self.path.clone(), reason };
-        let code = component.serialize().map_err(|error| wrong(error.to_string()))?;
-        let parts = [MAGIC.as_slice(), &xxh3_128(&code).to_le_bytes(), &code];
+        let parts = [MAGIC.as_slice(), &xxh3_128(code).to_le_bytes(), code];
         let write = || private::write(&self.path, &self.entry_name(digest), &parts);
         write().and_then(|()| prune(&self.path, MOST)).map_err(|error| wrong(error.to_string()))
     }

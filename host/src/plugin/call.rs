@@ -14,71 +14,22 @@ use super::error::{Error, Subject};
 use super::facts::{Facts, Given, Import, micros};
 use super::fault::Fault;
 use super::inert::Inert;
+use super::mapped::{Call, Mapped, Spent};
 use super::poison::{Plan, Verdict};
 use super::settings::{self, Problem, Settings};
-use super::state::{LogLine, Logs, Lookup, Lookups, State};
+use super::state::{Logs, Lookups, State};
 use super::text::clean;
 use super::v1::{
     self, Columns, JsonMapper, JsonMapperPre, Kind, Sizes, TableMapper, TableMapperPre, types,
 };
-use crate::model::{Batch, Maker, Outcome, PluginNote, RunId, Stamp, SyncName};
+use crate::model::{Batch, Maker, Outcome, PluginNote};
+
+/// How often a batch is mapped from its start because what it looks up changed meanwhile.
+const MOVES: u32 = 16;
 
 /// A loaded and described plugin. Cheap to clone; may be used by many threads.
 #[derive(Clone)]
 pub struct Plugin(pub(super) Arc<Inner>);
-
-/// For what a batch is mapped.
-#[derive(Clone)]
-pub struct Call<'a> {
-    /// The object that the records are of.
-    pub object: &'a str,
-    /// The sync.
-    pub sync: &'a SyncName,
-    /// The run.
-    pub run: RunId,
-    /// Counts the batches of the run, from 0.
-    pub batch: u32,
-    /// When the page was read: the only clock that the plugin has.
-    pub read_at: Stamp,
-    /// The sync's settings, as [`Plugin::check_settings`] took them.
-    pub settings: &'a Settings,
-    /// The stored outputs.
-    pub lookup: Arc<dyn Lookup>,
-}
-
-/// A batch as a plugin mapped it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapped {
-    /// One a record, in order.
-    pub outcomes: Vec<Outcome>,
-    /// Records that broke the plugin; they are among the failed.
-    pub traps: u32,
-    /// What it logged.
-    pub logs: Vec<LogLine>,
-    /// Lines that it logged beyond what is kept.
-    pub logs_dropped: u64,
-    /// The most memory that an instance had, in bytes.
-    pub peak_memory: u64,
-    /// How long it took, encoding and decoding included.
-    pub took: Duration,
-    /// Where that time went.
-    pub spent: Spent,
-}
-
-/// Where the time of a batch went, summed over its attempts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Making instances and giving them their settings.
-    pub start: Duration,
-    /// Writing records as the plugin reads them.
-    pub encode: Duration,
-    /// In the plugin, with the copies to and from its memory.
-    pub guest: Duration,
-    /// Checking and reading answers.
-    pub decode: Duration,
-    /// What the plugin did for its answer, in units of WebAssembly's instructions; 0 on an engine that does not count.
-    pub fuel: u64,
-}
 
 /// The two forms of the contract.
 enum Form {
@@ -200,6 +151,7 @@ impl Inner {
         subject: &Subject,
     ) -> Result<Instance, Error> {
         let instance = self.form.instantiate(store, &self.engine, subject)?;
+        store.data_mut().secrets = settings.secrets().clone();
         let ms = self.engine.limits.start_ms;
         set_deadline(store, Duration::from_millis(ms));
         let taken = match &instance {
@@ -367,6 +319,11 @@ impl Plugin {
         &self.0.description
     }
 
+    /// SHA-256 of the component, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
     /// What a run's record keeps of it.
     pub fn note(&self) -> PluginNote {
         PluginNote {
@@ -418,13 +375,44 @@ impl Plugin {
             subject,
         };
         let _slot = inner.engine.slots.take();
+        for _ in 0..MOVES {
+            let mapped = inner.map_batch(&mut batching);
+            let moved = batching.lookups.take_if(|lookups| lookups.moved());
+            let Some(moved) = moved else {
+                let (outcomes, traps) = mapped?;
+                return Ok(Mapped {
+                    outcomes,
+                    traps,
+                    logs: batching.logs.lines,
+                    logs_dropped: batching.logs.dropped,
+                    peak_memory: batching.peak,
+                    took: begun.elapsed(),
+                    spent: batching.spent,
+                });
+            };
+            // All of the batch sees one moment of what is stored.
+            batching.lookups = Some(moved.anew(limits));
+            batching.logs = Logs::new(limits);
+        }
+        Err(Error::LookupMoved { subject: batching.subject, times: MOVES })
+    }
+}
+
+impl Inner {
+    /// Maps a batch, and finds those of its records that break the plugin; stops when what was looked up has changed.
+    fn map_batch(&self, batching: &mut Batching<'_>) -> Result<(Vec<Outcome>, u32), Error> {
+        let (limits, records) = (&self.engine.limits, batching.batch.len());
         let patience = Duration::from_millis(limits.isolation_ms);
-        let mut plan = Plan::new(batch.len(), limits.traps, patience);
-        let mut outcomes: Vec<Option<Outcome>> = batch.records.iter().map(|_| None).collect();
+        let mut plan = Plan::new(records, limits.traps, patience);
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; records];
         let mut traps = 0;
         while let Some(slice) = plan.next() {
             let started = Instant::now();
-            let (fault, named) = match inner.attempt(&mut batching, slice.clone()) {
+            let attempt = self.attempt(batching, slice.clone());
+            if batching.lookups.as_ref().is_some_and(Lookups::moved) {
+                break;
+            }
+            let (fault, named) = match attempt {
                 Ok(mapped) => {
                     plan.mapped(started.elapsed());
                     for (outcome, mapped) in outcomes[slice].iter_mut().zip(mapped) {
@@ -446,7 +434,7 @@ impl Plugin {
                     return Err(Error::TooManyTraps {
                         subject: subject(),
                         guilty: traps + 1,
-                        records: batch.len(),
+                        records,
                         most: limits.traps,
                         last: Box::new(fault.rejection()),
                     });
@@ -459,15 +447,8 @@ impl Plugin {
         }
         let none =
             || Outcome::Failed(Fault::Invalid(String::from("it gave no answer")).rejection());
-        Ok(Mapped {
-            outcomes: outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(none)).collect(),
-            traps,
-            logs: batching.logs.lines,
-            logs_dropped: batching.logs.dropped,
-            peak_memory: batching.peak,
-            took: begun.elapsed(),
-            spent: batching.spent,
-        })
+        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(none));
+        Ok((outcomes.collect(), traps))
     }
 }
 

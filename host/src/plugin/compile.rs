@@ -1,7 +1,8 @@
-//! Turns components into code, within bounds.
+//! Turns components into code, within bounds: in a child process of the same program, because a compiler cannot be stopped
+//! and a process can.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
@@ -9,12 +10,21 @@ use wasmtime::{Engine, Precompiled};
 
 use super::cache::Cache;
 use super::catalog::Loaded;
+use super::child;
 use super::error::{Error, Subject};
 use super::limits::Limits;
 use super::text::clean;
 
-/// Plugins whose compiling took too long and goes on behind our back, at most.
-const ABANDONED: usize = 2;
+/// The program whose command [`child::COMMAND`] compiles; none in a process that is not it.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says that this program has the command `compile-plugin` (see [`super::compile_child`]): plugins are then compiled in
+/// child processes of it, which are stopped at the limits of time and memory. A process that never says so, such as a test
+/// or a program that uses this library, compiles in itself, without these two limits.
+pub fn compile_in_children_of(program: PathBuf) {
+    // The first one stays: there is one program.
+    PROGRAM.get_or_init(|| program);
+}
 
 /// A component that is ready to run.
 pub(super) struct Compiled {
@@ -27,103 +37,65 @@ pub(super) struct Compiled {
 /// Compiles components, or takes them from the cache.
 pub(super) struct Compiler {
     cache: Option<Arc<Cache>>,
-    abandoned: Arc<AtomicUsize>,
+    metered: bool,
 }
 
 impl Compiler {
-    pub(super) fn new(cache: Option<Cache>) -> Self {
-        Self { cache: cache.map(Arc::new), abandoned: Arc::default() }
+    pub(super) fn new(cache: Option<Cache>, metered: bool) -> Self {
+        Self { cache: cache.map(Arc::new), metered }
     }
 
-    /// The code of a component. Cranelift cannot be stopped: after `compile_ms` this gives up waiting, and the
-    /// compiling thread works on until it is done and leaves its result in the cache.
+    /// The code of a component.
     pub(super) fn compile(
         &self,
         engine: &Engine,
-        loaded: Loaded,
+        loaded: &Loaded,
         limits: &Limits,
     ) -> Result<Compiled, Error> {
-        let (ms, most) = (limits.compile_ms, limits.memory_bytes);
         let Loaded { bytes, digest, subject } = loaded;
-        refuse_other_formats(&bytes, &subject)?;
-        if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(engine, &digest)) {
-            return Ok(Compiled { component, subject, took: None });
-        }
-        let running = self.abandoned.load(Ordering::Acquire);
-        if running >= ABANDONED {
-            return Err(Error::CompileBusy { subject, running });
+        refuse_other_formats(bytes, subject)?;
+        if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(engine, digest)) {
+            return Ok(Compiled { component, subject: subject.clone(), took: None });
         }
         let begun = Instant::now();
-        let (done, result) = mpsc::sync_channel(1);
-        let job = Job { state: Arc::default(), abandoned: self.abandoned.clone() };
-        let (engine, cache, worker) = (engine.clone(), self.cache.clone(), job.clone());
-        let work = move || {
-            let _ended = Ended(worker);
-            let compiled = Component::from_binary(&engine, &bytes);
-            if let (Ok(component), Some(cache)) = (&compiled, &cache)
-                && let Err(error) = cache.store(&digest, component)
-            {
-                tracing::warn!(%error, "a compiled plugin is not kept");
+        let component = match PROGRAM.get() {
+            Some(program) => {
+                let order = child::Order { metered: self.metered, limits: limits.clone() };
+                let code = child::compile(program, &order, bytes)
+                    .map_err(|stop| stopped(subject, stop, limits))?;
+                // SAFETY: the code was made by this very program's compiler, in a child that got the component and
+                // nothing else, and came through a pipe that nobody else holds.
+                let component = unsafe { Component::deserialize(engine, &code) };
+                component.map(|component| (component, code))
             }
-            // Nobody may be waiting any more.
-            drop(done.send(compiled));
+            None => Component::from_binary(engine, bytes)
+                .and_then(|component| component.serialize().map(|code| (component, code))),
         };
-        let thread = std::thread::Builder::new().name(String::from("plugin-compile"));
-        if let Err(error) = thread.spawn(work) {
-            return Err(Error::Compile { subject, reason: format!("no thread for it: {error}") });
+        let (component, code) = component
+            .map_err(|error| refused(subject, &format!("{error:#}"), limits.memory_bytes))?;
+        let took = Some(begun.elapsed());
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.store(digest, &code)
+        {
+            tracing::warn!(%error, "a compiled plugin is not kept");
         }
-        let mut compiled = result.recv_timeout(Duration::from_millis(ms));
-        if matches!(compiled, Err(mpsc::RecvTimeoutError::Timeout)) {
-            if job.abandon() {
-                return Err(Error::CompileTimeout { subject, ms });
-            }
-            compiled = result.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected);
-        }
-        match compiled {
-            Ok(Ok(component)) => Ok(Compiled { component, subject, took: Some(begun.elapsed()) }),
-            Ok(Err(error)) => Err(refused(subject, &format!("{error:#}"), most)),
-            Err(_) => {
-                Err(Error::Compile { subject, reason: String::from("the compiler broke off") })
-            }
-        }
+        Ok(Compiled { component, subject: subject.clone(), took })
     }
 }
 
-/// A compilation, which ends or is abandoned.
-#[derive(Clone)]
-struct Job {
-    state: Arc<AtomicU8>,
-    abandoned: Arc<AtomicUsize>,
-}
-
-impl Job {
-    const ABANDONED: u8 = 1;
-    const ENDED: u8 = 2;
-
-    /// Whether it is still running; it then counts as abandoned until it ends.
-    fn abandon(&self) -> bool {
-        self.abandoned.fetch_add(1, Ordering::AcqRel);
-        let state = self.state.swap(Self::ABANDONED, Ordering::AcqRel);
-        if state == Self::ENDED {
-            self.abandoned.fetch_sub(1, Ordering::AcqRel);
-        }
-        state != Self::ENDED
-    }
-}
-
-/// Tells that a compilation ended, however it did.
-struct Ended(Job);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        if self.0.state.swap(Job::ENDED, Ordering::AcqRel) == Job::ABANDONED {
-            self.0.abandoned.fetch_sub(1, Ordering::AcqRel);
-        }
+fn stopped(subject: &Subject, stop: child::Stop, limits: &Limits) -> Error {
+    let subject = subject.clone();
+    match stop {
+        child::Stop::Refused(reason) => refused(&subject, &reason, limits.memory_bytes),
+        child::Stop::Late => Error::CompileTimeout { subject, ms: limits.compile_ms },
+        child::Stop::Memory => Error::CompileMemory { subject, most: limits.compile_bytes },
+        child::Stop::Broke(reason) => Error::Compile { subject, reason: clean(&reason, 400) },
     }
 }
 
 /// What the compiler's words mean.
-fn refused(subject: Subject, reason: &str, most: u64) -> Error {
+fn refused(subject: &Subject, reason: &str, most: u64) -> Error {
+    let subject = subject.clone();
     if reason.contains("memory has a minimum byte size") {
         return Error::MemoryStart { subject, most };
     }

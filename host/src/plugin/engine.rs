@@ -77,7 +77,7 @@ impl Engine {
         let cache = cache.map(|path| Cache::open(path, &engine)).transpose()?;
         start_clock(&engine)?;
         Ok(Self(Arc::new(Shared {
-            compiler: Compiler::new(cache),
+            compiler: Compiler::new(cache, metered),
             slots: Slots::new(limits.concurrency.max(1)),
             loaded: Mutex::default(),
             engine,
@@ -123,7 +123,7 @@ impl Engine {
             return Ok(Plugin::new(inner));
         }
         let digest = loaded.digest.clone();
-        let component = self.0.compiler.compile(&self.0.engine, loaded, &self.0.limits)?;
+        let component = self.0.compiler.compile(&self.0.engine, &loaded, &self.0.limits)?;
         facts.compile_us = component.took.map(micros);
         let inner = Arc::new(Inner::start(self, component, digest.clone(), facts)?);
         let mut map = locked(&self.0.loaded);
@@ -173,7 +173,8 @@ pub(super) fn check_version(
     Err(Error::ApiVersion { subject: subject.clone(), wants, offers: v1::OFFERS })
 }
 
-fn config(limits: &Limits, pooled: bool) -> Config {
+/// The settings of an engine. The pool changes nothing of the code that is made for it.
+pub(super) fn config(limits: &Limits, pooled: bool) -> Config {
     let mut config = Config::new();
     config
         .concurrency_support(false)

@@ -48,6 +48,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The folder of components that were used cannot be used, or is not safe.
+    #[error("components cannot be kept in {}: {reason}", path.display())]
+    Shelf {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no stock plugin of that name.
     #[error("there is no stock plugin '{name}'; there are {known}")]
     UnknownStock {
@@ -101,24 +109,20 @@ pub enum Error {
         reason: String,
     },
     /// Compiling takes too long.
-    #[error(
-        "{subject} was not compiled after {ms} ms; the compiler cannot be stopped and works on until it is done"
-    )]
+    #[error("{subject} was not compiled within {ms} ms, and compiling was stopped")]
     CompileTimeout {
         /// The plugin.
         subject: Subject,
         /// The limit in milliseconds.
         ms: u64,
     },
-    /// Other plugins that take too long are still being compiled.
-    #[error(
-        "{subject} was not compiled: {running} plugins that took too long are still being compiled"
-    )]
-    CompileBusy {
+    /// Compiling takes too much memory.
+    #[error("{subject} was not compiled: that takes more than the {} that it may take", size(*most))]
+    CompileMemory {
         /// The plugin.
         subject: Subject,
-        /// How many.
-        running: usize,
+        /// The limit in bytes.
+        most: u64,
     },
     /// It was built for a contract that this host does not serve.
     #[error("{subject} was built for {wants}, and this kilofold serves {offers}")]
@@ -230,6 +234,14 @@ pub enum Error {
         /// The last one.
         last: Box<Rejection>,
     },
+    /// What it looks up changes all the time.
+    #[error("{subject} looks up outputs that changed {times} times while a batch was mapped")]
+    LookupMoved {
+        /// The plugin.
+        subject: Subject,
+        /// How often the batch was begun anew.
+        times: u32,
+    },
     /// The records that break it were not found in time.
     #[error("{subject} breaks on records that were not found within {ms} ms; the last: {}", last.message)]
     IsolationTimeout {
@@ -248,6 +260,7 @@ impl Error {
         match self {
             Self::Engine { .. } => "plugin.engine",
             Self::Cache { .. } => "plugin.cache",
+            Self::Shelf { .. } => "plugin.shelf",
             Self::UnknownStock { .. } => "plugin.unknown",
             Self::Unreadable { .. } => "plugin.unreadable",
             Self::ComponentTooLarge { .. } => "plugin.component-too-large",
@@ -255,7 +268,8 @@ impl Error {
             Self::CoreModule { .. } => "plugin.core-module",
             Self::Precompiled { .. } => "plugin.precompiled-refused",
             Self::Compile { .. } => "plugin.compile",
-            Self::CompileTimeout { .. } | Self::CompileBusy { .. } => "plugin.compile-timeout",
+            Self::CompileTimeout { .. } => "plugin.compile-timeout",
+            Self::CompileMemory { .. } => "plugin.compile-memory",
             Self::ApiVersion { .. } => "plugin.api-version",
             Self::Digest { .. } => "plugin.digest",
             Self::NoMapper { .. } => "plugin.no-mapper",
@@ -269,6 +283,7 @@ impl Error {
             Self::Batch { .. } => "plugin.batch",
             Self::TooManyTraps { .. } => "plugin.too-many-traps",
             Self::IsolationTimeout { .. } => "plugin.isolation-timeout",
+            Self::LookupMoved { .. } => "plugin.lookup-moved",
         }
     }
 

@@ -48,8 +48,13 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Build it again with a current toolchain; if it was downloaded, compare its digest: it may be cut short.",
     ),
     of(
+        "plugin.compile-memory",
+        "Compiling the plugin took more memory than allowed, and was stopped. It is compiled in a process of its own, so that nothing else suffers.",
+        "Make the component smaller or split huge functions, or raise `compile_memory` in [plugins].",
+    ),
+    of(
         "plugin.compile-timeout",
-        "Compiling the plugin took longer than allowed. Compiling cannot be stopped, so it works on in the background, and only few such are borne.",
+        "Compiling the plugin took longer than allowed, and was stopped. It is compiled in a process of its own, so that nothing else suffers.",
         "Make the component smaller or split huge functions, or raise `compile_time` in [plugins].",
     ),
     of(
@@ -103,6 +108,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Look up each key once a batch, or raise `lookup_keys` in [plugins].",
     ),
     of(
+        "plugin.lookup-moved",
+        "All that a batch looks up is of one moment: when an output changes meanwhile, the batch is mapped from its start. Here that happened again and again. Nothing of the batch was stored.",
+        "Look up all keys of a batch in one call; the next run goes on there.",
+    ),
+    of(
         "plugin.memory",
         "The plugin wanted more memory than it may have. It was refused, and the instance thrown away.",
         "Look for what grows with the record (a copied text, a list), or raise `memory` in [plugins].",
@@ -146,6 +156,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "plugin.settings",
         "The plugin does not accept the settings of the sync.",
         "Mend the settings that the message names, under `config` of the sync.",
+    ),
+    of(
+        "plugin.shelf",
+        "Components that were used are kept beside the store, in a folder that nobody but its owner can write or read, with a file for each sync that says which it uses.",
+        "Give the folder to the user that runs kilofold and run chmod 700 on it; a damaged file can be deleted, and the sync then uses what the configuration names.",
     ),
     of(
         "plugin.timeout",

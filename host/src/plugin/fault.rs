@@ -69,7 +69,7 @@ impl Fault {
             if let Some((_, message)) = &state.panicked {
                 return Self::Panic(message.clone());
             }
-            let words = state.inert.last_words();
+            let words = state.without_secrets(state.inert.last_words());
             if !words.is_empty() {
                 return Self::Panic(words);
             }

@@ -55,7 +55,7 @@ impl Default for Limits {
             traps: 20,
             isolation_ms: 60_000,
             component_bytes: 32 << 20,
-            compile_ms: 30_000,
+            compile_ms: 120_000,
             compile_bytes: 1 << 30,
             concurrency: 4,
         }

@@ -39,12 +39,18 @@ impl fmt::Display for Problem {
 pub struct Settings {
     json: Arc<str>,
     digest: Arc<str>,
+    secrets: Arc<[String]>,
 }
 
 impl Settings {
     /// As the JSON object that the plugin is given.
     pub(super) fn json(&self) -> &str {
         &self.json
+    }
+
+    /// The values of secret settings, which what the plugin says must not have in it.
+    pub(super) fn secrets(&self) -> &Arc<[String]> {
+        &self.secrets
     }
 
     /// Tells settings apart; secret ones are left out, so that nothing of them is ever stored.
@@ -99,7 +105,10 @@ pub(super) fn check(
         .collect();
     let digest = xxh3_64(serde_json::to_string(&open).unwrap_or_default().as_bytes());
     let digest = format!("{digest:016x}").into();
-    Ok(Settings { json: Value::Object(taken).to_string().into(), digest })
+    let secrets = declared.iter().filter(|setting| secret(setting));
+    let secrets = secrets.filter_map(|setting| taken.get(&setting.name)?.as_str());
+    let secrets = secrets.map(str::to_owned).collect();
+    Ok(Settings { json: Value::Object(taken).to_string().into(), digest, secrets })
 }
 
 /// The value of this kind that a default spells; an error says what is wanted.
@@ -152,6 +161,7 @@ mod tests {
             setting("colour", SettingKind::Choice(choices), false, Some("red")),
             setting("token", SettingKind::Secret, false, None),
             setting("on", SettingKind::Boolean, false, None),
+            setting("share", SettingKind::Number, false, None),
         ]
     }
 
@@ -172,16 +182,17 @@ mod tests {
 
     #[test]
     fn names_every_problem_and_no_value() {
-        let given = r#"{"count":1.5,"colour":"green","token":["hunter2"],"on":"yes","sise":1}"#;
+        let given = r#"{"count":1.5,"colour":"green","token":["hunter2"],"on":"yes","share":"0.5","sise":1}"#;
         let problems = super::tests::given(given).unwrap_err();
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
-        'sise' is no setting of this plugin; it takes prefix, count, colour, token, on
+        'sise' is no setting of this plugin; it takes prefix, count, colour, token, on, share
         'prefix' is required
         'count' must be a whole number
         'colour' must be one of red, blue
         'token' must be a text of at most 64 KiB
         'on' must be true or false
+        'share' must be a number
         "#);
     }
 }

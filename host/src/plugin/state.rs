@@ -20,6 +20,11 @@ const WORDS: usize = 1 << 10;
 pub trait Lookup: Send + Sync {
     /// The bodies of these outputs, one for each key and in their order; none where there is no such output.
     fn lookup(&self, kind: &str, keys: &[String]) -> Vec<Option<String>>;
+
+    /// Another number whenever what can be looked up may have changed; one that stays when nothing changes.
+    fn version(&self) -> u64 {
+        0
+    }
 }
 
 /// No stored outputs at all.
@@ -89,6 +94,10 @@ pub(super) struct Lookups {
     bytes_left: u64,
     most: u32,
     keys_left: u32,
+    /// What was stored when the first question of the batch was asked.
+    version: Option<u64>,
+    /// Whether that has changed, so that another answer would not fit those that were given.
+    moved: bool,
 }
 
 impl Lookups {
@@ -99,12 +108,24 @@ impl Lookups {
             bytes_left: limits.memory_bytes,
             most: limits.lookup_keys,
             keys_left: 0,
+            version: None,
+            moved: false,
         }
     }
 
     /// Gives the next instance its allowance of keys.
     pub(super) fn renew(&mut self) {
         self.keys_left = self.most;
+    }
+
+    /// Whether what is stored changed between two questions of a batch. It must then be mapped from its start.
+    pub(super) fn moved(&self) -> bool {
+        self.moved
+    }
+
+    /// The same source, with nothing known of it.
+    pub(super) fn anew(self, limits: &Limits) -> Self {
+        Self::new(self.source, limits)
     }
 
     fn find(&mut self, kind: &str, keys: Vec<String>) -> Result<Vec<Option<String>>, Refused> {
@@ -115,12 +136,18 @@ impl Lookups {
         let news: Vec<String> =
             keys.iter().filter(|key| !known.contains_key(*key)).cloned().collect();
         if !news.is_empty() {
+            let before = self.source.version();
+            let fits = *self.version.get_or_insert(before) == before;
             let mut found = self.source.lookup(kind, &news).into_iter();
             for key in news {
                 let body = found.next().flatten();
                 let bytes = key.len() + body.as_ref().map_or(0, String::len) + 64;
                 self.bytes_left = self.bytes_left.checked_sub(bytes as u64).ok_or_else(refused)?;
                 known.insert(key, body);
+            }
+            if !fits || self.source.version() != before {
+                self.moved = true;
+                return Err(refused());
             }
         }
         Ok(keys.iter().map(|key| known.get(key).cloned().flatten()).collect())
@@ -199,7 +226,12 @@ pub(super) struct State {
     pub(super) panicked: Option<(Option<u32>, String)>,
     pub(super) inert: Inert,
     pub(super) result_bytes: u64,
+    /// Secret settings, which are taken out of all that it says.
+    pub(super) secrets: Arc<[String]>,
 }
+
+/// A secret of fewer bytes is no secret, and taking it out would garble everything.
+const SECRET: usize = 4;
 
 impl State {
     pub(super) fn new(limits: &Limits, logs: Logs, lookups: Option<Lookups>, inert: Inert) -> Self {
@@ -210,7 +242,18 @@ impl State {
             panicked: None,
             inert,
             result_bytes: limits.result_bytes,
+            secrets: Arc::default(),
         }
+    }
+
+    /// What a plugin says, without its secret settings: it goes to logs and pages.
+    pub(super) fn without_secrets(&self, mut text: String) -> String {
+        for secret in self.secrets.iter().filter(|secret| secret.len() >= SECRET) {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), "[secret]");
+            }
+        }
+        text
     }
 }
 
@@ -222,6 +265,7 @@ impl host::Host for State {
             host::Level::Warn => Level::Warn,
             host::Level::Error => Level::Error,
         };
+        let message = self.without_secrets(message);
         self.logs.add(level, &message);
         Ok(())
     }
@@ -235,6 +279,7 @@ impl host::Host for State {
 
     fn panicked(&mut self, index: Option<u32>, message: String) -> wasmtime::Result<()> {
         if self.panicked.is_none() {
+            let message = self.without_secrets(message);
             self.panicked = Some((index, clean(&message, WORDS)));
         }
         Ok(())
@@ -260,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_taken_out_of_what_a_plugin_says() {
+        let limits = Limits::default();
+        let mut state = State::new(&limits, Logs::new(&limits), None, Inert::new(0, 0));
+        state.secrets = ["hunter2".to_owned(), "no".to_owned()].into();
+        host::Host::log(&mut state, host::Level::Info, "my token is hunter2, no more".to_owned())
+            .unwrap();
+        host::Host::panicked(&mut state, Some(3), "at hunter2hunter2".to_owned()).unwrap();
+        assert_eq!(state.logs.lines[0].message, "my token is [secret], no more");
+        assert_eq!(state.panicked, Some((Some(3), "at [secret][secret]".to_owned())));
+    }
+
+    #[test]
     fn lookups_are_bounded_and_consistent() {
         struct Counting(AtomicU32);
         impl Lookup for Counting {
@@ -279,6 +336,36 @@ mod tests {
         assert!(ask(&mut lookups, &["c"]).is_err());
         lookups.renew();
         assert_eq!(ask(&mut lookups, &["a"]).unwrap(), first[..1]);
+    }
+
+    /// What is stored may change between two questions, or while one is answered.
+    #[test]
+    fn answers_of_two_moments_are_not_mixed() {
+        struct Moving(AtomicU32, u32);
+        impl Lookup for Moving {
+            fn lookup(&self, _kind: &str, keys: &[String]) -> Vec<Option<String>> {
+                let now = self.0.fetch_add(self.1, Ordering::Relaxed);
+                keys.iter().map(|_| Some(now.to_string())).collect()
+            }
+            fn version(&self) -> u64 {
+                u64::from(self.0.load(Ordering::Relaxed))
+            }
+        }
+        let limits = Limits::default();
+        let source = Arc::new(Moving(AtomicU32::new(7), 0));
+        let mut lookups = Lookups::new(source.clone(), &limits);
+        lookups.renew();
+        let ask = |lookups: &mut Lookups, key: &str| lookups.find("person", vec![key.to_owned()]);
+        assert_eq!(ask(&mut lookups, "a").unwrap(), [Some("7".to_owned())]);
+        source.0.store(8, Ordering::Relaxed);
+        assert_eq!(ask(&mut lookups, "a").unwrap(), [Some("7".to_owned())], "known already");
+        assert!(ask(&mut lookups, "b").is_err() && lookups.moved());
+        let mut lookups = lookups.anew(&limits);
+        lookups.renew();
+        assert_eq!(ask(&mut lookups, "a").unwrap(), ask(&mut lookups, "b").unwrap());
+        let mut lookups = Lookups::new(Arc::new(Moving(AtomicU32::new(1), 1)), &limits);
+        lookups.renew();
+        assert!(ask(&mut lookups, "a").is_err() && lookups.moved());
     }
 
     #[test]

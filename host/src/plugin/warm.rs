@@ -3,9 +3,10 @@
 
 use wasmtime::Store;
 
-use super::call::{Batching, Call, Instance, Plugin, Spent, new_store};
+use super::call::{Batching, Instance, Plugin, new_store};
 use super::error::Error;
 use super::inert::Inert;
+use super::mapped::{Call, Spent};
 use super::state::{Logs, State};
 use crate::model::{Batch, Outcome};
 

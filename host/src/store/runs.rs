@@ -91,6 +91,7 @@ impl Store {
             notes: Vec::new(),
             schema: None,
             without_text: 0,
+            later_plugins: Vec::new(),
         };
         let meta = Meta { next_run: id.0 + 1, ..writer.meta };
         writes.put(Meta::key(), &meta.write());

@@ -14,6 +14,7 @@ use crate::salesforce::Org;
 use crate::store::{self, Commit, Known, NewRun, Remap, Store, Verdict};
 
 use super::Error;
+use super::present::{Mapper, Present};
 use super::reader::{Fetched, Reader};
 use super::window::Pace;
 
@@ -30,10 +31,12 @@ pub struct Job {
     pub org: Org,
     /// The store that it writes.
     pub store: Store,
-    /// Its plugin.
+    /// The plugin that a run began with.
     pub plugin: Plugin,
     /// The plugin's settings, checked.
     pub settings: Settings,
+    /// The present plugin, which may be another one by now.
+    pub present: Present,
     /// Where a plugin looks up stored outputs.
     pub lookup: Arc<dyn Lookup>,
     /// Where is told what happened.
@@ -57,6 +60,46 @@ impl Job {
     /// The plugin with its settings, as the store remembers whose work it holds.
     pub fn maker(&self) -> Maker {
         self.plugin.maker(&self.settings)
+    }
+
+    /// The same with the present plugin: for another run.
+    pub fn renewed(&self) -> Self {
+        let Mapper { plugin, settings } = self.present.get();
+        Self { plugin, settings, ..self.clone() }
+    }
+
+    /// The same with the plugin that maps a batch of these fields: the present one, unless it reads what this run did not
+    /// fetch. A run that is not only the first one's work says so.
+    fn for_batch(&self, run: RunId, number: u32, fields: &[String]) -> Result<Self, Error> {
+        let present = self.present.get();
+        if present.is(&self.plugin, &self.settings) || !present.reads_only(fields) {
+            return Ok(self.clone());
+        }
+        let note = present.plugin.note();
+        let mut news = false;
+        self.store.update_run(run, |run| {
+            news = !run.later_plugins.contains(&note);
+            if news {
+                run.later_plugins.push(note.clone());
+            }
+        })?;
+        if news {
+            let digest: String = note.digest.chars().take(12).collect();
+            let note = format!(
+                "from batch {number} on {} {} ({digest}) maps, for its plugin was changed",
+                note.name, note.version
+            );
+            self.bus.emit(Event::RunNoted {
+                run,
+                sync: self.sync.name.clone(),
+                note: note.clone(),
+            });
+            self.store.update_run(run, |run| {
+                run.notes.push(note);
+                run.notes.truncate(NOTES_KEPT);
+            })?;
+        }
+        Ok(self.renewed())
     }
 
     pub(super) fn pace(&self) -> Pace {
@@ -165,11 +208,12 @@ impl Job {
             request_id,
         };
         let known = self.store.known(sync, &batch)?;
-        let maps_deletions = self.plugin.description().maps_deletions;
+        let job = self.for_batch(run, number, &batch.fields)?;
+        let maps_deletions = job.plugin.description().maps_deletions;
         let to_map: Vec<usize> = (0..batch.len())
             .filter(|&i| !known.unchanged(i) && (maps_deletions || !batch.records[i].deleted))
             .collect();
-        let mapped = self.map_batch(run, number, batch, known, &to_map, note)?;
+        let mapped = job.map_batch(run, number, batch, known, &to_map, note)?;
         Ok(Ready { mapped, cursor, retries, expected, mismatch })
     }
 
@@ -287,6 +331,7 @@ impl Job {
             &picked
         };
         let answer = self.plugin.map(&call, batch)?;
+        self.present.heard(batch, &answer, call.read_at);
         self.tell(run, number, batch, &answer);
         Ok(answer.outcomes)
     }

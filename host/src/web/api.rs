@@ -17,9 +17,8 @@ use super::connect;
 use super::pages::{Ctx, Refused};
 use super::problem::Problem;
 use super::reader::{self, Reader};
-use super::rework;
 use super::routes::Routes;
-use super::{export, feed, view};
+use super::{export, feed, plugins, rework, view};
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::schedule::{self, Asked, SyncStatus};
 use crate::store;
@@ -84,7 +83,7 @@ fn table() -> Routes {
             connect::disconnect,
         )
         .get("/api/v1/events", "Everything that happens, as server-sent events.", events);
-    rework::add(export::add(feed::add(routes)))
+    plugins::add(rework::add(export::add(feed::add(routes))))
 }
 
 fn openapi(document: &str) -> Response {

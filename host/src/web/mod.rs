@@ -9,6 +9,7 @@ pub mod export;
 mod feed;
 pub mod guard;
 mod pages;
+mod plugins;
 mod problem;
 pub mod reader;
 mod rework;
@@ -31,7 +32,9 @@ pub use client::Client;
 pub use guard::{Access, Guard, Role, Viewer};
 pub use problem::Problem;
 pub use reader::Reader;
+pub use rework::SampleWish;
 
+use crate::app::Plugins;
 use crate::clock::Clock;
 use crate::events::Bus;
 use crate::salesforce::Org;
@@ -92,6 +95,8 @@ pub struct Parts {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The local clock.
     pub clock: Clock,
+    /// The plugins of the syncs.
+    pub plugins: Plugins,
 }
 
 /// What every route shares.
@@ -107,6 +112,7 @@ struct Shared {
     tls: bool,
     stopping: CancellationToken,
     clock: Clock,
+    plugins: Plugins,
     /// A place for each reader of events.
     watchers: Arc<Semaphore>,
     /// A place for each reader that waits for the feed.
@@ -149,6 +155,7 @@ impl Listener {
             tls: parts.tls.is_some(),
             stopping: stopping.clone(),
             clock: parts.clock,
+            plugins: parts.plugins,
             watchers: Arc::new(Semaphore::new(api::WATCHERS)),
             waiters: Arc::new(Semaphore::new(feed::WAITERS)),
             streams: Arc::new(Semaphore::new(stream::STREAMS)),

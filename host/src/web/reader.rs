@@ -13,7 +13,6 @@ use crate::model::{
     ConnectionName, ConsumerName, Maker, Purpose, RecordId, Run, RunId, Stamp, Standing, SyncName,
     Usage,
 };
-use crate::plugin;
 use crate::salesforce::Org;
 use crate::schedule::{State, SyncStatus};
 use crate::store::{self, Store};
@@ -85,9 +84,8 @@ impl Reader {
     pub fn new(store: Store, config: Arc<Config>) -> Self {
         let configured = config.clone();
         let makers = move |name: &SyncName| {
-            let source = app::plugin_source(&configured.sync(name)?.plugin);
             // A file that cannot be read is told of by whoever runs it.
-            let plugin = plugin::digest(&source).ok()?;
+            let plugin = app::present_digest(&configured, configured.sync(name)?)?;
             Some(Maker { plugin, settings: None })
         };
         Self { store, config, makers: Arc::new(makers) }

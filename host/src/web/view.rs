@@ -1,6 +1,12 @@
 //! What the API answers and the command line shows: one set of structs for both, so both say the same.
 
 mod connections;
+mod plugin;
+
+pub use plugin::{
+    Choice, Found, PluginLine, PluginUse, PluginWork, Plugins, Refused, Sample, Sampled, Trouble,
+    Wanted,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -54,7 +54,10 @@ impl Lookup for Outputs {
 
 impl Bench {
     pub fn new(engine: Engine, source: Source) -> Self {
-        let plugin = engine.load(&source).unwrap();
+        Self::of(engine.load(&source).unwrap())
+    }
+
+    pub fn of(plugin: Plugin) -> Self {
         Self { plugin, sync: SyncName::new("Contact").unwrap(), outputs: Outputs::default() }
     }
 
@@ -244,4 +247,58 @@ pub fn compile_bomb(nonce: u8) -> Vec<u8> {
         section(10, &[vec![1], function].concat()),
     ];
     [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
+
+/// The component with one more core module in it, whose start function does not end, and an instance of that.
+pub fn with_start_loop(component: &[u8]) -> Vec<u8> {
+    let module = [
+        b"\0asm\x01\0\0\0".as_slice(),
+        &[1, 4, 1, 0x60, 0, 0],
+        &[3, 2, 1, 0],
+        &[8, 1, 0],
+        // (loop (br 0))
+        &[10, 9, 1, 7, 0, 0x03, 0x40, 0x0c, 0, 0x0b, 0x0b],
+    ]
+    .concat();
+    with_module(component, &module, 1)
+}
+
+/// The component with so many more instances of an empty core module.
+pub fn with_instances(component: &[u8], count: u8) -> Vec<u8> {
+    with_module(component, b"\0asm\x01\0\0\0", count)
+}
+
+/// Sections of a component may come in any order, so more of them can stand at its end.
+fn with_module(component: &[u8], module: &[u8], instances: u8) -> Vec<u8> {
+    let index = u8::try_from(core_modules(component)).unwrap();
+    let mut bytes = component.to_vec();
+    bytes.extend([1, u8::try_from(module.len()).unwrap()]);
+    bytes.extend(module);
+    for _ in 0..instances {
+        // One instance: of this module, with nothing handed in.
+        bytes.extend([2, 4, 1, 0, index, 0]);
+    }
+    bytes
+}
+
+/// How many core modules a component has at its top.
+fn core_modules(component: &[u8]) -> usize {
+    let (mut at, mut modules) = (8, 0);
+    while at < component.len() {
+        let id = component[at];
+        at += 1;
+        let (mut len, mut shift) = (0_usize, 0);
+        loop {
+            let byte = component[at];
+            at += 1;
+            len |= usize::from(byte & 127) << shift;
+            shift += 7;
+            if byte < 128 {
+                break;
+            }
+        }
+        modules += usize::from(id == 1);
+        at += len;
+    }
+    modules
 }

@@ -1,7 +1,8 @@
 //! Harm done while a call runs.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::bindings::exports::kilofold::mapping::table;
 use crate::bindings::kilofold::mapping::host::{self, Level};
@@ -31,7 +32,37 @@ pub(crate) const MODES: &[&str] = &[
     "log-flood",
     "log-escapes",
     "lookup-flood",
+    "realloc-outside",
+    "realloc-odd",
 ];
+
+/// What `describe` does. A test that wants harm writes other letters over these in the component.
+static DESCRIBE: [u8; 15] = *b"describe:honest";
+
+/// Where the allocator says that there is room: 0 where there is, else a lie.
+static LIE: AtomicUsize = AtomicUsize::new(0);
+
+/// An allocator that can lie. The host asks it, too, for where to write a call's arguments.
+struct Liar;
+
+// SAFETY: it is the system's allocator until it is told to lie, and from then on only the host asks it, which must bear it.
+unsafe impl GlobalAlloc for Liar {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match LIE.load(Ordering::Relaxed) {
+            // SAFETY: the caller's promises are those that it wants.
+            0 => unsafe { System.alloc(layout) },
+            place => core::ptr::without_provenance_mut(place),
+        }
+    }
+
+    unsafe fn dealloc(&self, room: *mut u8, layout: Layout) {
+        // SAFETY: the same.
+        unsafe { System.dealloc(room, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Liar = Liar;
 
 /// A record is marked when one of its texts has this in it.
 const MARK: &str = "EVIL";
@@ -72,6 +103,16 @@ impl<'b> Records<'b> {
     }
 }
 
+/// Harm to `describe`.
+pub(crate) fn on_describe() -> Result<(), String> {
+    match &black_box(&DESCRIBE)[9..] {
+        b"spin.." => spin(),
+        b"panic." => panic!("told to panic while it describes itself"),
+        b"fails." => Err("this plugin will not say what it is\u{1b}[31m\u{7}".to_owned()),
+        _ => Ok(()),
+    }
+}
+
 /// Harm to `configure`.
 pub(crate) fn on_configure(mode: &str) -> Result<(), Vec<Problem>> {
     match mode {
@@ -83,6 +124,15 @@ pub(crate) fn on_configure(mode: &str) -> Result<(), Vec<Problem>> {
             },
             Problem { setting: String::new(), message: String::new() },
         ]),
+        // Nothing more is allocated here before the host asks for room for the batch.
+        "realloc-outside" => {
+            LIE.store(usize::MAX - 15, Ordering::Relaxed);
+            Ok(())
+        }
+        "realloc-odd" => {
+            LIE.store(1025, Ordering::Relaxed);
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -30,12 +30,7 @@ mod plugin {
 
     impl about::Guest for Evil {
         fn describe() -> Result<Description, String> {
-            if cfg!(feature = "describe-spin") {
-                harm::spin();
-            }
-            if cfg!(feature = "describe-fails") {
-                return Err("this plugin will not say what it is\u{1b}[31m\u{7}".to_owned());
-            }
+            harm::on_describe()?;
             let modes = harm::MODES.iter().chain(lies::MODES).map(|mode| (*mode).to_owned());
             Ok(Description {
                 name: "kilofold-evil".to_owned(),
@@ -62,9 +57,8 @@ mod plugin {
         fn configure(settings: String) -> Result<(), Vec<Problem>> {
             // The settings are an object with one text, whose letters need no escapes; a JSON parser would be idle here.
             let mode = settings.split('"').nth(3).unwrap_or("none").to_owned();
-            harm::on_configure(&mode)?;
-            MODE.get_or_init(|| mode);
-            Ok(())
+            let mode = MODE.get_or_init(|| mode);
+            harm::on_configure(mode)
         }
     }
 

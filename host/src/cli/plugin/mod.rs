@@ -1,8 +1,13 @@
 //! `kilofold plugin ...`: for those who write plugins, and those who run them. One file a subcommand.
 
 mod check;
+mod diff;
+mod enable;
+mod list;
 mod new;
+mod run;
 mod test;
+mod trial;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +24,12 @@ pub enum Command {
     Check(check::Args),
     New(new::Args),
     Test(test::Args),
+    Run(run::Args),
+    Diff(diff::Args),
+    /// Lists which plugin maps each sync, since when, and what it did
+    List,
+    Enable(enable::Args),
+    Rollback(enable::Rollback),
 }
 
 /// Does it.
@@ -27,6 +38,11 @@ pub async fn run(command: &Command, globals: &Globals) -> Result<Exit, Failure> 
         Command::Check(args) => check::run(args, globals).await,
         Command::New(args) => new::run(args, globals).await,
         Command::Test(args) => test::run(args, globals).await,
+        Command::Run(args) => run::run(args, globals).await,
+        Command::Diff(args) => diff::run(args, globals).await,
+        Command::List => list::run(globals).await,
+        Command::Enable(args) => enable::run(args, globals).await,
+        Command::Rollback(args) => enable::roll_back(args, globals).await,
     }
 }
 

@@ -23,6 +23,18 @@ pub(super) const ALL: &[Explained] = &[
         "write records as Salesforce sends them into cases/NAME.input.json, and run `kilofold plugin test --update`",
     ),
     of(
+        "plugin.no-former",
+        "there is no former plugin",
+        "A sync can go back to a component that it used before, as long as that is kept beside the store.",
+        "give the component's file: `kilofold plugin enable FILE --sync NAME`",
+    ),
+    of(
+        "plugin.not-kept",
+        "the component is not kept",
+        "A host takes components from the folder beside its store, by their digests, and this one is not there.",
+        "run `kilofold plugin enable` on the host's machine, with its configuration",
+    ),
+    of(
         "plugin.nondeterministic",
         "the plugin maps the same records in two ways",
         "The same records with the same settings came out otherwise the second time. A remap would then change outputs for nothing.",
@@ -33,6 +45,18 @@ pub(super) const ALL: &[Explained] = &[
         "the plugin does not map the object",
         "The plugin names the objects that it maps, and the sync's is not among them.",
         "name another plugin for the sync; `passthrough` maps any object",
+    ),
+    of(
+        "plugin.pinned",
+        "the configuration pins the plugin",
+        "`plugin_digest` names the only component that may map the sync, so nobody can choose another one beside it.",
+        "change `plugin_digest` and `plugin` in the configuration, or take `plugin_digest` out",
+    ),
+    of(
+        "plugin.tried-out",
+        "the plugin does badly on stored records",
+        "Before another component takes over it maps some stored records, and nothing is written. This one broke, or failed them all, so the present one goes on.",
+        "look at the record with `kilofold plugin run FILE --sync NAME`, mend the plugin, and try again",
     ),
     of(
         "plugin.write",

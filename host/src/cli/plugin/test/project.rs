@@ -70,6 +70,19 @@ impl Project {
             .join(" ")
     }
 
+    /// What must be done before the first build, when it was not done.
+    fn to_install(&self, folder: &Path) -> Option<&'static str> {
+        match self {
+            Self::Npm if !folder.join("node_modules").exists() => {
+                Some("run `npm install` in the project's folder first")
+            }
+            Self::Python if !folder.join(".venv").exists() => Some(
+                "first, in the project's folder: `python3 -m venv .venv`, then `.venv/bin/pip install -r requirements.txt`",
+            ),
+            _ => None,
+        }
+    }
+
     /// Builds, and gives the component. What the tools say of mistakes goes to standard error, where it belongs. Blocks.
     pub(super) fn build(&self, folder: &Path) -> Result<PathBuf, Failure> {
         let (program, arguments) = self.command(folder);
@@ -87,7 +100,10 @@ impl Project {
             let mut failure =
                 Failure::new("plugin.build", format!("`{shown}` failed ({})", output.status));
             failure.causes.extend(tail.into_iter().rev().map(str::to_owned));
-            return Err(failure);
+            return Err(match self.to_install(folder) {
+                Some(cure) => failure.cure(cure),
+                None => failure,
+            });
         }
         let found = match self {
             Self::Cargo => built_by_cargo(&said, folder),
@@ -183,5 +199,11 @@ mod tests {
         std::fs::write(folder.path().join("mapping.py"), "").unwrap();
         assert_eq!(Project::of(folder.path()), Some(Project::Python));
         assert!(Project::Python.shown(folder.path()).starts_with("python3 -m"));
+        let missing = |project: Project| project.to_install(folder.path());
+        assert!(missing(Project::Python).is_some_and(|cure| cure.contains("-m venv")));
+        assert!(missing(Project::Npm).is_some_and(|cure| cure.contains("npm install")));
+        assert_eq!(missing(Project::Cargo), None);
+        std::fs::create_dir(folder.path().join("node_modules")).unwrap();
+        assert_eq!(missing(Project::Npm), None);
     }
 }
