@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, PluginRef, SyncConfig};
@@ -240,13 +241,14 @@ impl App {
         trigger: Trigger,
         cancel: &CancellationToken,
     ) -> Result<Run, Error> {
-        Ok(sync::run(&self.job(sync)?, trigger, cancel).await?)
+        Ok(sync::run(&self.job(sync)?, trigger, cancel).instrument(span(sync)).await?)
     }
 
     /// Maps the failed records of a run again, from the store, beside any schedule: only for hosts without one.
     pub async fn retry(&self, run: RunId, cancel: &CancellationToken) -> Result<Run, Error> {
         let failed = self.store.run(run)?.ok_or(Error::UnknownRun(run))?;
-        Ok(sync::retry(&self.job(&failed.sync)?, &failed, cancel).await?)
+        let told = span(&failed.sync);
+        Ok(sync::retry(&self.job(&failed.sync)?, &failed, cancel).instrument(told).await?)
     }
 
     /// Maps the stored records of a sync anew, beside any schedule: only for hosts without one.
@@ -256,7 +258,7 @@ impl App {
         since: Option<Stamp>,
         cancel: &CancellationToken,
     ) -> Result<Run, Error> {
-        Ok(sync::remap(&self.job(sync)?, since, cancel).await?)
+        Ok(sync::remap(&self.job(sync)?, since, cancel).instrument(span(sync)).await?)
     }
 
     /// Reads the store for people, with what this host knows of its plugins.
@@ -280,6 +282,11 @@ impl App {
 }
 
 pub use plugins::{Plugins, keep, load_present, present_digest};
+
+/// What stands on every log line of a run: its sync, and its number as soon as it has one.
+fn span(sync: &SyncName) -> tracing::Span {
+    tracing::info_span!("run", run = tracing::field::Empty, %sync)
+}
 
 /// Opens the store of a configuration. Blocks.
 pub fn open_store(config: &Config) -> Result<Store, store::Error> {

@@ -110,6 +110,9 @@ pub enum Event {
         run: RunId,
         /// Its sync.
         sync: SyncName,
+        /// The page's number in the run.
+        #[serde(default)]
+        page: u64,
         /// What went wrong.
         reason: String,
         /// The wait before the next attempt, in milliseconds.
@@ -196,6 +199,9 @@ pub enum Event {
         run: RunId,
         /// Its sync.
         sync: SyncName,
+        /// The page's number in the run.
+        #[serde(default)]
+        page: u64,
         /// The record.
         record: RecordId,
         /// A stable code, for example `plugin.panic`.
@@ -209,6 +215,9 @@ pub enum Event {
         run: RunId,
         /// Its sync.
         sync: SyncName,
+        /// The page's number in the run.
+        #[serde(default)]
+        page: u64,
         /// How much it matters.
         level: Level,
         /// The line.
@@ -411,43 +420,46 @@ impl Event {
 }
 
 /// One log line an event. Texts that others wrote are quoted, so that they cannot steer a terminal.
+/// What tells its run by itself stands without the spans around it, which would tell it once more.
 fn log(event: &Event) {
     use tracing::{debug, error, info, warn};
     let name = |sync: &Option<SyncName>| sync.as_ref().map(ToString::to_string);
     match event {
         Event::RunStarted { run, sync, object, trigger } => {
-            info!(run = run.0, %sync, object, ?trigger, "Run started");
+            info!(parent: None, run = run.0, %sync, object, ?trigger, "Run started");
         }
         Event::PageFetched { run, sync, page, records, bytes, expected, took_us, request_id } => {
-            debug!(run = run.0, %sync, page, records, bytes, expected, took_us, request_id, "Page fetched");
+            debug!(parent: None, run = run.0, %sync, page, records, bytes, expected, took_us, request_id, "Page fetched");
         }
         Event::BatchMapped { run, sync, page, mapped, skipped, failed, peak_memory, took_us } => {
-            debug!(run = run.0, %sync, page, mapped, skipped, failed, peak_memory, took_us, "Batch mapped");
+            debug!(parent: None, run = run.0, %sync, page, mapped, skipped, failed, peak_memory, took_us, "Batch mapped");
         }
         Event::BatchCommitted {
             run, sync, page, counts, total, calls, feed_end, timing, ..
         } => {
-            debug!(run = run.0, %sync, page, fetched = counts.fetched, total = total.fetched, calls, feed_end, took_us = timing.commit, "Batch committed");
+            debug!(parent: None, run = run.0, %sync, page, fetched = counts.fetched, total = total.fetched, calls, feed_end, took_us = timing.commit, "Batch committed");
         }
-        Event::RunRetry { run, sync, reason, waited_ms } => {
-            warn!(run = run.0, %sync, ?reason, waited_ms, "Request made again");
+        Event::RunRetry { run, sync, page, reason, waited_ms } => {
+            warn!(parent: None, run = run.0, %sync, page, ?reason, waited_ms, "Request made again");
         }
-        Event::RunNoted { run, sync, note } => info!(run = run.0, %sync, ?note, "Run noted"),
+        Event::RunNoted { run, sync, note } => {
+            info!(parent: None, run = run.0, %sync, ?note, "Run noted")
+        }
         Event::RunEnded { run, sync, ending, counts, calls, took_ms } => {
             let Counts { fetched, mapped, unchanged, skipped, failed, deleted } = counts;
             match ending {
                 Ending::Failed { code, message } => {
-                    error!(run = run.0, %sync, code, ?message, fetched, calls, took_ms, "Run failed");
+                    error!(parent: None, run = run.0, %sync, code, ?message, fetched, calls, took_ms, "Run failed");
                 }
                 Ending::Paused { code, reason, resumes_at } => {
                     let resumes_at = resumes_at.map(|at| at.to_string());
-                    warn!(run = run.0, %sync, code, ?reason, resumes_at, fetched, calls, took_ms, "Run paused");
+                    warn!(parent: None, run = run.0, %sync, code, ?reason, resumes_at, fetched, calls, took_ms, "Run paused");
                 }
                 Ending::Interrupted => {
-                    warn!(run = run.0, %sync, fetched, calls, took_ms, "Run interrupted");
+                    warn!(parent: None, run = run.0, %sync, fetched, calls, took_ms, "Run interrupted");
                 }
                 Ending::Succeeded | Ending::SucceededWithFailures => {
-                    info!(run = run.0, %sync, fetched, mapped, unchanged, skipped, failed, deleted, calls, took_ms, "Run {}", ending.label());
+                    info!(parent: None, run = run.0, %sync, fetched, mapped, unchanged, skipped, failed, deleted, calls, took_ms, "Run {}", ending.label());
                 }
             }
         }
@@ -466,18 +478,18 @@ fn log(event: &Event) {
             warn!(%connection, state, ?reason, "Connection changed");
         }
         Event::SyncMoved { run, sync, from, to, reason } => {
-            warn!(run = run.0, %sync, %from, %to, ?reason, "Sync moved");
+            warn!(parent: None, run = run.0, %sync, %from, %to, ?reason, "Sync moved");
         }
-        Event::PluginTrapped { run, sync, record, code, message } => {
-            warn!(run = run.0, %sync, %record, code, ?message, "Plugin trapped");
+        Event::PluginTrapped { run, sync, page, record, code, message } => {
+            warn!(parent: None, run = run.0, %sync, page, %record, code, ?message, "Plugin trapped");
         }
-        Event::PluginLogged { run, sync, level, message } => {
+        Event::PluginLogged { run, sync, page, level, message } => {
             let run = run.0;
             match level {
-                Level::Debug => debug!(run, %sync, ?message, "Plugin logged"),
-                Level::Info => info!(run, %sync, ?message, "Plugin logged"),
-                Level::Warn => warn!(run, %sync, ?message, "Plugin logged"),
-                Level::Error => error!(run, %sync, ?message, "Plugin logged"),
+                Level::Debug => debug!(parent: None, run, %sync, page, ?message, "Plugin logged"),
+                Level::Info => info!(parent: None, run, %sync, page, ?message, "Plugin logged"),
+                Level::Warn => warn!(parent: None, run, %sync, page, ?message, "Plugin logged"),
+                Level::Error => error!(parent: None, run, %sync, page, ?message, "Plugin logged"),
             }
         }
         Event::PluginChanged { sync, name, version, digest, before, why } => {
@@ -571,6 +583,7 @@ mod tests {
             Bus::new().emit(Event::PluginLogged {
                 run: RunId(1),
                 sync: SyncName::new("Contact").unwrap(),
+                page: 0,
                 level: Level::Error,
                 message: "\u{1b}[2J\nERROR forged".into(),
             });

@@ -92,7 +92,7 @@ impl Bars {
                 bar.set_position(total.fetched);
                 bar.set_message(words(total, *calls));
             }
-            Event::RunRetry { run, sync, reason, waited_ms } => {
+            Event::RunRetry { run, sync, reason, waited_ms, .. } => {
                 let wait = took(Duration::from_millis(*waited_ms));
                 self.bar(*run, sync).set_message(format!("again in {wait}: {}", plain(reason)));
             }

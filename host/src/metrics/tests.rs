@@ -83,10 +83,11 @@ fn heard() -> Metrics {
             feed_end: 7,
             timing,
         },
-        Event::RunRetry { run, sync: sync.clone(), reason: "x".into(), waited_ms: 1 },
+        Event::RunRetry { run, sync: sync.clone(), page: 0, reason: "x".into(), waited_ms: 1 },
         Event::PluginTrapped {
             run,
             sync: sync.clone(),
+            page: 0,
             record: crate::model::RecordId::parse("0034C00000VaYfK").unwrap(),
             code: "plugin.panic".into(),
             message: "x".into(),
@@ -94,6 +95,7 @@ fn heard() -> Metrics {
         Event::PluginLogged {
             run,
             sync: sync.clone(),
+            page: 0,
             level: crate::events::Level::Info,
             message: "x".into(),
         },

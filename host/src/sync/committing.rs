@@ -1,6 +1,7 @@
 //! The commit that goes on while the next batch is mapped.
 
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::model::{Batch, RecordId};
 
@@ -32,7 +33,8 @@ impl Committing {
         self.ids.extend(ready.mapped.batch.records.iter().map(|record| record.id));
         self.ids.sort_unstable();
         let job = job.clone();
-        self.task = Some(tokio::spawn(async move { job.commit_page(ready).await }));
+        self.task =
+            Some(tokio::spawn(async move { job.commit_page(ready).await }.in_current_span()));
     }
 
     /// Waits until it is durable.

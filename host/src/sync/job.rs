@@ -126,6 +126,7 @@ impl Job {
             })
         })
         .await?;
+        tracing::Span::current().record("run", run.id.0);
         // Until the whole object was read once, its calls come out of the share of first passes.
         self.org.gate().first_pass(run.id, run.cursor_before.covered.is_none());
         self.bus.emit(Event::RunStarted {
@@ -184,6 +185,7 @@ impl Job {
     }
 
     fn map_page_now(&self, run: RunId, number: u32, page: Fetched) -> Result<Ready, Error> {
+        let _page = tracing::info_span!("page", page = number).entered();
         let Fetched { batch, cursor, bytes, took, request_id, retries, expected, mismatch } = page;
         let sync = &self.sync.name;
         self.bus.emit(Event::PageFetched {
@@ -197,7 +199,8 @@ impl Job {
             request_id: request_id.clone(),
         });
         for RetryNote { reason, waited_ms, .. } in retries.iter().cloned() {
-            self.bus.emit(Event::RunRetry { run, sync: sync.clone(), reason, waited_ms });
+            let page = u64::from(number);
+            self.bus.emit(Event::RunRetry { run, sync: sync.clone(), page, reason, waited_ms });
         }
         let note = PageNote {
             page: u64::from(number),
@@ -224,6 +227,7 @@ impl Job {
     }
 
     fn commit_page_now(&self, ready: Ready) -> Result<(), Error> {
+        let _page = tracing::info_span!("page", page = ready.mapped.note.page).entered();
         let gate = self.org.gate();
         let usage = gate.usage();
         let run = self.store.update_run(ready.mapped.run, |run| {
@@ -350,6 +354,7 @@ impl Job {
                         self.bus.emit(Event::PluginTrapped {
                             run,
                             sync: sync.clone(),
+                            page: u64::from(number),
                             record: record.id,
                             code: rejection.code.clone(),
                             message: rejection.message.clone(),
@@ -365,8 +370,8 @@ impl Job {
                 plugin::Level::Warn => Level::Warn,
                 plugin::Level::Error => Level::Error,
             };
-            let message = line.message.clone();
-            self.bus.emit(Event::PluginLogged { run, sync: sync.clone(), level, message });
+            let (page, message) = (u64::from(number), line.message.clone());
+            self.bus.emit(Event::PluginLogged { run, sync: sync.clone(), page, level, message });
         }
         self.bus.emit(Event::BatchMapped {
             run,
@@ -467,7 +472,8 @@ fn micros(since: Instant) -> u64 {
 
 /// Runs blocking work (the store, the plugin) beside the async runtime; a panic in it is handed on.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

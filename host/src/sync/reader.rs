@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::model::{Batch, Caller, Cursor, RetryNote, Window};
 use crate::salesforce::soql::Query;
@@ -162,14 +163,15 @@ impl Reader {
                 drop(tell.send(locator));
             }
         });
-        let page = tokio::spawn(async move {
+        let asking = async move {
             let (selection, ahead) = (&selection, Some(&ahead));
             match locator {
                 Some(locator) => org.more(&caller, &locator, selection, page_size, ahead).await,
                 // queryAll: deletions arrive, and archived activities with them.
                 None => org.query(&caller, &soql, true, selection, page_size, ahead).await,
             }
-        });
+        };
+        let page = tokio::spawn(asking.in_current_span());
         Ok(Coming { further, next, page: AbortOnDropHandle::new(page) })
     }
 

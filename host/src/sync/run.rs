@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::model::{Ending, Run, RunId, Trigger};
 use crate::store;
@@ -49,7 +50,7 @@ async fn go(
     // more page waits in the channel.
     let (pages, mut fetched) = mpsc::channel::<Fetched>(1);
     let mut reading = tokio::task::JoinSet::new();
-    reading.spawn(reader.read(pages));
+    reading.spawn(reader.read(pages).in_current_span());
     let mut committing = Committing::default();
     let carried = carry(job, run, pages_before, cancel, &mut fetched, &mut committing).await;
     // Whatever stopped the mapping, the batch in hand becomes durable.
