@@ -209,14 +209,22 @@ impl Browser {
 
     /// Writes the whole page as a picture.
     pub async fn picture(&self, path: &Path) {
-        let shot = json!({ "format": "png", "captureBeyondViewport": true });
-        let layout = self.devtools("Page.getLayoutMetrics", json!({})).await;
-        let size = &layout["cssContentSize"];
-        let mut shot = shot;
-        shot["clip"] = json!({
-            "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1,
+        let size = "const all = document.documentElement;
+             return all.clientWidth > 0 && [all.clientWidth, all.scrollHeight]";
+        let size = self.until("the page has a size", size).await;
+        let shot = json!({
+            "format": "png", "captureBeyondViewport": true,
+            "clip": { "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 },
         });
-        let answer = self.devtools("Page.captureScreenshot", shot).await;
+        // Chromium refuses now and then while the page is laid out anew.
+        let begun = Instant::now();
+        let answer = loop {
+            match self.driver.cdp().send_raw("Page.captureScreenshot", shot.clone()).await {
+                Ok(answer) => break answer,
+                Err(error) => assert!(begun.elapsed() < LONGEST, "no picture: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
         let data = answer["data"].as_str().unwrap();
         let picture = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
         std::fs::write(path, picture).unwrap();

@@ -17,7 +17,7 @@ pub(super) fn json(text: &str) -> Markup {
         end -= 1;
     }
     html! {
-        pre tabindex="0" role="region" aria-label="JSON" { (PreEscaped(indented(&text[..end]))) @if cut { "\n… (" (text.len()) " bytes in all; the API has the whole)" } }
+        pre tabindex="0" role="group" aria-label="JSON" { (PreEscaped(indented(&text[..end]))) @if cut { "\n… (" (text.len()) " bytes in all; the API has the whole)" } }
     }
 }
 

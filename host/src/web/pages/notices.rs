@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::ctx::Ctx;
 use super::parts::{act, ago, code, coming, text};
+use super::problem::sentence;
 use crate::model::{Ending, PauseCause, Run, Stamp, SyncName};
 use crate::web::view;
 
@@ -145,7 +146,7 @@ fn one(notice: &Notice, ctx: &Ctx) -> Markup {
                     }
                     @if let Some(Ending::Paused { reason, resumes_at, .. }) = &run.ending {
                         p {
-                            (text(reason)) ". "
+                            (text(&sentence(reason))) " "
                             @if let Some(at) = next.or(*resumes_at) { "It goes on by itself " (coming(at, ctx)) "." }
                         }
                     }
@@ -157,7 +158,7 @@ fn one(notice: &Notice, ctx: &Ctx) -> Markup {
             li.notice.bad {
                 div {
                     p { b { (sync) " is paused: its plugin broke" } " " (code(&cause.code)) }
-                    p { (text(&cause.reason)) ". Once that is mended, let it run again." }
+                    p { (text(&sentence(&cause.reason))) " Once that is mended, let it run again." }
                 }
                 (act(ctx, &format!("/syncs/{sync}/resume"), "Resume", ""))
             }

@@ -235,7 +235,8 @@ fn check(run: &Run) -> Markup {
             "Salesforce counted " (grouped(expected)) ", " (grouped(run.counts.fetched)) " came"
         },
         (Some(expected), None) => html! { "of " (grouped(expected)) " that Salesforce counted" },
-        (None, _) => html! { "Salesforce was not asked for any record" },
+        (None, _) if run.calls == 0 => html! { "Salesforce was not asked for any record" },
+        (None, _) => html! { "no answer told how many there are" },
     }
 }
 
@@ -300,7 +301,10 @@ fn cost(run: &Run, ctx: &Ctx) -> Markup {
                     dt { "Connection" } dd { (run.connection) }
                     dt { "Org's day before" } dd { (reading(run.quota_before.as_ref(), ctx)) }
                     dt { "Org's day after" } dd { (reading(run.quota_after.as_ref(), ctx)) }
-                    dt { "Requests made again" } dd { (run.retries.len()) }
+                    // Those of a page that never came are told by the error, and counted as calls.
+                    @if !run.retries.is_empty() || run.ending.as_ref().is_none_or(Ending::is_success) {
+                        dt { "Requests made again" } dd { (run.retries.len()) }
+                    }
                 }
                 div {
                     h3 { "Where the time went" }
