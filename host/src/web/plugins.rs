@@ -40,7 +40,7 @@ async fn roll_back(shared: Shared, ask: Ask<SyncName>) -> Answer<Json<PluginUse>
 }
 
 /// Works in the blocking pool: components are read, compiled and tried.
-async fn work<T: Send + 'static>(
+pub(super) async fn work<T: Send + 'static>(
     shared: &Shared,
     work: impl FnOnce(&app::Plugins) -> Result<T, app::Error> + Send + 'static,
 ) -> Result<T, Problem> {
