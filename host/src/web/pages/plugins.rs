@@ -136,7 +136,11 @@ fn contract(one: &view::PluginUse) -> Markup {
     html! {
         @if one.description.is_some() {
             details id={ "contract-" (one.sync) } {
-                summary.small { "Reads " (reads.len()) " fields, makes " (outputs.len()) @if outputs.len() == 1 { " kind" } @else { " kinds" } @if !settings.is_empty() { ", has " (settings.len()) " settings" } }
+                summary.small {
+                    @match reads.len() { 0 => "Reads any field", 1 => "Reads 1 field", n => { "Reads " (n) " fields" } }
+                    @match outputs.len() { 1 => ", makes 1 kind", n => { ", makes " (n) " kinds" } }
+                    @match settings.len() { 0 => {}, 1 => ", has 1 setting", n => { ", has " (n) " settings" } }
+                }
                 dl.facts.small {
                     dt { "Reads" } dd { @for (i, read) in reads.iter().enumerate() { @if i > 0 { ", " } (text(&name(read))) } @if reads.is_empty() { "whatever the sync selects" } }
                     @for output in &outputs { dt { "Makes" } dd { span.tag { (text(&name(output))) } } }

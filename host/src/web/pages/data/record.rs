@@ -136,7 +136,7 @@ fn history(shown: &Shown, ctx: &Ctx) -> Markup {
     html! {
         section.card aria-labelledby="history" {
             header { h2 #history { "Imports that changed it" } p { "newest first, the last sixteen" } }
-            div.scroll tabindex="0" role="region" aria-label="Imports that changed it" {
+            div.scroll tabindex="0" role="region" aria-label="Its imports" {
                 table.fold {
                     thead { tr { th scope="col" .n { "Import" } th scope="col" { "Became" } th scope="col" { "Started" } th scope="col" { "Plugin" } } }
                     tbody {
