@@ -117,7 +117,7 @@ enum Command {
     Grafana,
     /// Makes the hash of a password that lets people onto the page
     Password,
-    /// Checks plugins, for their authors
+    /// Begins, checks, tests and tries plugins, and says which one each sync uses
     #[command(subcommand)]
     Plugin(plugin::Command),
     Explain(explain::Args),

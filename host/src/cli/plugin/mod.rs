@@ -18,7 +18,7 @@ use crate::app;
 use crate::error::Exit;
 use crate::plugin::{Limits, Source, stock};
 
-/// Checks plugins.
+/// Begins, checks, tests and tries plugins, and says which one each sync uses.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Check(check::Args),
