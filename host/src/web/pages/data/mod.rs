@@ -296,7 +296,7 @@ fn told(body: &str) -> Vec<String> {
     };
     let values = fields.values().filter_map(|value| match value {
         serde_json::Value::String(text)
-            if !text.trim().is_empty() && RecordId::parse(text).is_err() =>
+            if !(text.trim().is_empty() || text.len() == 18 && RecordId::parse(text).is_ok()) =>
         {
             let mut short: String = text.trim().chars().take(LONGEST).collect();
             if short.len() < text.trim().len() {
@@ -318,7 +318,7 @@ mod tests {
     fn a_line_tells_what_an_output_is_known_by() {
         let body = r#"{"a":null,"name":"Ada","mail":"ada@example.org","n":3,"x":{"y":1},"b":" ","last":true}"#;
         assert_eq!(told(body), ["Ada", "ada@example.org", "3"]);
-        assert_eq!(told(r#"{"Id":"0013w000006SqsDAAK","Name":"Acme"}"#), ["Acme"]);
+        assert_eq!(told(r#"{"Id":"0013w000006SqSdAAK","Name":"Acme"}"#), ["Acme"]);
         assert!(told("not json").is_empty());
         let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
         assert_eq!(told(&long)[0].chars().count(), 33);
