@@ -1,5 +1,6 @@
 //! Puts the rooms together: from a checked configuration to a host that runs.
 
+mod held;
 mod plugins;
 
 use std::collections::BTreeMap;
@@ -13,14 +14,17 @@ use tracing::Instrument as _;
 use crate::clock::Clock;
 use crate::config::{self, Config, PluginRef, SyncConfig};
 use crate::events::{Bus, Event};
-use crate::model::{Call, Caller, Ending, Pause, Run, RunId, Stamp, SyncName, Trigger};
+use crate::model::{Ending, Pause, Run, RunId, Stamp, SyncName, Trigger};
 use crate::plugin::{self, Engine, Lookup, Source};
-use crate::quota::{self, Gate, Journal};
-use crate::salesforce::{self, Org, OrgSettings, SealKey, Vault};
+use crate::quota;
+use crate::salesforce::{self, Org, OrgSettings, SealKey};
 use crate::schedule::{self, PauseStore, RunResult, Runner, Scheduler, Work};
 use crate::store::{self, RunFilter, Store};
 use crate::sync::{self, Job};
 use crate::web::Reader;
+
+pub use held::open_gate;
+use held::{Held, open_gate_on};
 
 /// Why the host cannot start, or a run cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -369,19 +373,7 @@ fn open_org_telling(
     bus: Option<Bus>,
 ) -> Result<Org, Error> {
     let held = Arc::new(Held(store.clone(), bus));
-    let share = |share| match share {
-        config::Allowance::Calls(calls) => quota::Share::Calls(calls),
-        config::Allowance::Percent(percent) => quota::Share::Percent(percent),
-    };
-    let rules = quota::Rules {
-        allowance: config.quota.allowance.map(share),
-        reserve: config.quota.reserve,
-        per_run: config.quota.per_run,
-        backfill: share(config.quota.backfill),
-        entitlement: config.org.entitlement,
-        ..quota::Rules::default()
-    };
-    let gate = Gate::with_clock(rules, held.clone(), clock)?;
+    let gate = open_gate_on(config, held.clone(), clock)?;
     let key = match &config.store.key {
         Some(config::Secret::Env(name)) => SealKey::from_env(name)?,
         Some(config::Secret::File(path)) => SealKey::from_file(path)?,
@@ -417,6 +409,7 @@ fn open_org_telling(
     let settings = OrgSettings {
         version,
         allowed_hosts: config.org.allowed_hosts.clone(),
+        describe_age: config.org.describe_age,
         ..OrgSettings::new(config.org.login.as_str(), connections)
     };
     Ok(Org::new(settings, gate, held, key)?)
@@ -468,72 +461,6 @@ impl Runner for App {
         self.config
             .sync(sync)
             .is_some_and(|sync| self.org.can_draw(&sync.connections, sync.failover))
-    }
-}
-
-/// The store as the ledger and the vault see it, and where is told of each call.
-struct Held(Store, Option<Bus>);
-
-impl Journal for Held {
-    fn begin(&self, call: &Call) -> Result<quota::Room, String> {
-        let room = self.0.enter_call(call).map_err(|error| error.to_string())?;
-        let room = match room {
-            store::Room::Plenty => quota::Room::Plenty,
-            store::Room::Little => quota::Room::Little,
-            store::Room::None => quota::Room::None,
-        };
-        if let (Some(bus), true) = (&self.1, room != quota::Room::None) {
-            let Caller { connection, sync, .. } = call.caller.clone();
-            bus.emit(Event::CallSpent { connection, sync, purpose: call.purpose });
-        }
-        Ok(room)
-    }
-
-    fn void(&self, call: &Call) {
-        match self.0.take_back_call(call) {
-            // The call stays counted: the safe side.
-            Ok(store::Room::None) => tracing::warn!("A call that was not made stays counted"),
-            Err(error) => tracing::warn!(%error, "A call that was not made stays counted"),
-            Ok(_) => {}
-        }
-    }
-
-    fn fold(&self) -> Result<(), String> {
-        self.0.fold_calls().map_err(|error| error.to_string())
-    }
-
-    fn since(&self, at: Stamp) -> Result<Vec<Call>, String> {
-        self.0.calls_since(at).map_err(|error| error.to_string())
-    }
-
-    fn remember(&self, kept: Vec<u8>, others: &[(Stamp, u64)]) {
-        self.0.remember_quota(kept, others);
-    }
-
-    fn remembered(&self, since: Stamp) -> Result<quota::Remembered, String> {
-        let read = || {
-            let (kept, others) = (self.0.remembered_quota()?, self.0.others_since(since)?);
-            Ok::<_, store::Error>(quota::Remembered { kept, others })
-        };
-        read().map_err(|error| error.to_string())
-    }
-}
-
-impl Vault for Held {
-    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
-        self.0.get_secret(name).map_err(|error| error.to_string())
-    }
-
-    fn save(&self, name: &str, sealed: &[u8]) -> Result<(), String> {
-        self.0.put_secret(name, sealed).map_err(|error| error.to_string())
-    }
-
-    fn note(&self, name: &str, text: &[u8]) -> Result<(), String> {
-        self.0.put_note(name, text).map_err(|error| error.to_string())
-    }
-
-    fn noted(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
-        self.0.note(name).map_err(|error| error.to_string())
     }
 }
 

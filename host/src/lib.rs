@@ -44,6 +44,9 @@ pub mod alerts;
 /// Makes files of what is stored.
 pub mod export;
 
+/// What each sync costs a day, from its runs in the store or from its schedule.
+pub mod forecast;
+
 /// Shows it: the API and the page.
 pub mod web;
 

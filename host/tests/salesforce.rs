@@ -426,7 +426,7 @@ async fn objects_are_described_once_and_mistakes_are_named() {
     assert_eq!(ask("SELECT Id FROM Nope").await.code(), "query.object");
     assert_eq!(env.org.describe(&who(), "Nope").await.unwrap_err().code(), "query.object");
     let before = env.sim.requests().len();
-    let long = format!("SELECT Id FROM Contact WHERE Name = {}", soql::quote(&"x".repeat(17_000)));
+    let long = format!("SELECT Id FROM Contact WHERE Name = {}", soql::quote(&"x".repeat(101_000)));
     assert_eq!(ask(&long).await.code(), "query.too-long");
     assert_eq!(env.org.describe(&who(), "A/../B").await.unwrap_err().code(), "query.bad");
     assert_eq!(env.sim.requests().len(), before);

@@ -1,6 +1,5 @@
 //! `kilofold check`: whether the configuration would run, what it would do, and what that costs.
 
-mod cost;
 mod report;
 
 use clap::Args as ClapArgs;
@@ -11,17 +10,18 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, SyncConfig};
 use crate::error::Exit;
+use crate::forecast;
 use crate::model::{Caller, ConnectionName, Maker, Stamp};
 use crate::plugin::{Engine, Plugin};
 use crate::salesforce::Org;
 use crate::sync::select;
 
-use cost::Cost;
 use report::{Checked, Org as OrgReport, Report};
 
 /// Checks the configuration, against the org as well, and says what it would do and cost.
 ///
-/// Against the org it spends one API call for each sync's object.
+/// Against the org it spends an API call for each object that was not described of late, and one for the counts of the
+/// records of all objects that were not read whole yet.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Asks nothing of Salesforce
@@ -58,8 +58,13 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
                 ));
             }
         }
+        let now = Stamp::now();
+        for (sync, checked) in config.syncs.iter().zip(&mut report.syncs) {
+            checked.costs(&forecast::of(&store, sync, now)?);
+        }
         let org = app::open_org(&config, &store, Clock::default())?;
         against(&org, &config, &loaded, &mut report).await;
+        count(&org, &mut report).await;
     }
     report.finish();
     if out.json {
@@ -137,6 +142,34 @@ async fn against(
         }
     }
     report.usage = org.gate().usage();
+}
+
+/// Asks how many records there are of what was not read whole yet, for the cost of the first pass.
+async fn count(org: &Org, report: &mut Report) {
+    let answers = report.connections.iter().find(|connection| connection.problem.is_none());
+    let Some(connection) = answers.map(|one| one.connection.clone()) else { return };
+    let new = || report.syncs.iter().filter(|sync| sync.counts_first_pass());
+    let mut objects: Vec<&str> = new().map(|sync| sync.object.as_str()).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    if objects.is_empty() {
+        return;
+    }
+    let who = Caller { connection, sync: None, run: None };
+    match org.record_counts(&who, &objects).await {
+        Ok(counts) => {
+            for sync in report.syncs.iter_mut().filter(|sync| sync.counts_first_pass()) {
+                sync.counted(counts.get(&sync.object).copied());
+            }
+            report.usage = org.gate().usage();
+        }
+        // Nothing else depends on it.
+        Err(error) => {
+            for sync in report.syncs.iter_mut().filter(|sync| sync.counts_first_pass()) {
+                sync.note(&format!("the cost of its first pass is not known: {error}"));
+            }
+        }
+    }
 }
 
 fn skew(ms: i64) -> String {

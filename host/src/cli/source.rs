@@ -306,7 +306,10 @@ impl Source {
     /// What is known of the org's API calls.
     pub async fn limits(&self) -> Result<view::Limits, Failure> {
         match self {
-            Self::Store(reader) => Ok(reader.limits(None)?),
+            Self::Store(reader) => {
+                let gate = app::open_gate(reader.config(), reader.store(), Clock::default())?;
+                Ok(reader.whole_limits(&gate.report())?)
+            }
             Self::Api(client) => Ok(client.get("/api/v1/limits", &[]).await?),
         }
     }

@@ -178,7 +178,13 @@ impl Check {
             self.take("org.api_version", &org.api_version, |text| values::api_version(text));
         let entitlement = self.entitlement(org);
         let api_version = version.unwrap_or_else(|| "v62.0".into());
-        Some(OrgConfig { login: login?, api_version, allowed_hosts, entitlement })
+        let describe_age = self
+            .take("org.describe_age", &org.describe_age, |text| {
+                values::duration(text, Duration::ZERO, 31 * DAY)
+            })
+            .unwrap_or(6 * 60 * 60 * SECOND);
+        let login = login?;
+        Some(OrgConfig { login, api_version, allowed_hosts, entitlement, describe_age })
     }
 
     fn entitlement(&mut self, org: &file::Org) -> Option<u64> {

@@ -84,6 +84,8 @@ pub struct OrgConfig {
     pub allowed_hosts: Vec<String>,
     /// Daily API calls that the org is entitled to, by its edition and licences; none: not said.
     pub entitlement: Option<u64>,
+    /// How long an object's description is used before Salesforce is asked whether it has changed.
+    pub describe_age: Duration,
 }
 
 /// One authorisation of one integration user.

@@ -92,6 +92,8 @@ pub struct Org {
     pub licences: Key<BTreeMap<String, At<i64>>>,
     /// Daily API calls that were bought besides; 0 when left out.
     pub extra_calls: Key<i64>,
+    /// How long an object's description is used before Salesforce is asked whether it has changed; "6h" when left out.
+    pub describe_age: Key<String>,
 }
 
 /// One authorisation of one integration user.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ledger::DAY;
-use super::state::{Kept, State};
+use super::state::{Kept, Report, State};
 use super::{Breaker, Error, LimitKind, Need, Rules, SpentBy};
 use crate::clock::Clock;
 use crate::model::{Call, Caller, Purpose, RunId, Stamp, SyncName, Usage};
@@ -195,6 +195,12 @@ impl Gate {
     pub fn estimate(&self) -> Option<Usage> {
         let day = self.state().org_day(self.0.clock.now());
         day.read.map(|at| Usage { used: day.used, max: day.max, at })
+    }
+
+    /// Everything that is known of the day, for people.
+    pub fn report(&self) -> Report {
+        let now = self.0.clock.now();
+        self.state().report(now)
     }
 
     /// Our own calls since `since`, at most 24 hours back, by connection, sync and purpose.

@@ -7,6 +7,7 @@ mod breaker;
 mod budget;
 mod crowd;
 mod edition;
+mod forecast;
 mod gate;
 mod ledger;
 mod needs;
@@ -21,11 +22,13 @@ pub use budget::{
 };
 pub use crowd::Crowd;
 pub use edition::{Edition, entitlement, licences};
+pub use forecast::{PastRun, Usual, first_pass, runs_a_day, runs_out};
 pub use gate::{Free, Gate, Journal, Pass, Permit, Refused, Remembered, Room};
 pub use ledger::{DAY, Ledger, Release, SpentBy, UNDER_WAY};
 pub use needs::{Claim, Need, kept_back};
 pub use others::Others;
 pub use reading::{LimitInfo, LimitKind};
+pub use state::Report;
 
 /// Why a gate cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ use super::budget::{
 use super::gate::Refused;
 use super::ledger::{DAY, UNDER_WAY};
 use super::needs::{Claim, Need, kept_back};
-use super::{Breaker, Crowd, LOOK_EVERY, Ledger, Others, Rules};
+use super::{Breaker, Crowd, LOOK_EVERY, Ledger, Others, Rules, SpentBy};
 use crate::model::{Call, Purpose, RunId, Stamp, SyncName, Usage};
 
 /// How far Salesforce's own count lags behind at most: `/limits` promises five minutes.
@@ -22,6 +22,41 @@ const REMEMBER_EVERY: Duration = Duration::from_secs(10);
 
 /// Even when calls are known to free later, others may end sooner, so it is looked again after this.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// What is known of the org's day, and what of it is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// When this was so.
+    pub now: Stamp,
+    /// The last reading.
+    pub reading: Option<Usage>,
+    /// The org's day, with what is assumed where nothing is known.
+    pub org: OrgDay,
+    /// The rules in calls.
+    pub caps: Caps,
+    /// Calls that are left to other applications.
+    pub reserve: u64,
+    /// Our own counted calls of the last 24 hours.
+    pub ours: u64,
+    /// What of our own calls counts against the rules: that may be a few more, see [`UNDER_WAY`].
+    pub spent: Spent,
+    /// Our own calls of the last 24 hours by connection, sync and purpose.
+    pub by: Vec<SpentBy>,
+    /// Calls that others made in the last 24 hours.
+    pub others: u64,
+    /// Since when every hour of theirs is known.
+    pub others_since: Option<Stamp>,
+    /// Whether Salesforce refuses calls for the day.
+    pub breaker: Breaker,
+    /// How many requests may be under way at once.
+    pub concurrent: usize,
+    /// What syncs are expected to need.
+    pub needs: Vec<Need>,
+    /// Calls that stop counting, ours and those of others, by time.
+    pub releases: Vec<(Stamp, u64)>,
+    /// Those of them that are ours.
+    pub our_releases: Vec<(Stamp, u64)>,
+}
 
 /// What a gate must know after a restart, beside the ledger.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -358,6 +393,38 @@ impl State {
             usage.used.saturating_sub(ours),
             usage.used.saturating_sub(ours - recent),
         );
+    }
+
+    pub(super) fn report(&mut self, now: Stamp) -> Report {
+        let spent = self.spent(now, None);
+        let org = self.org_day(now);
+        let mut our_releases: Vec<(Stamp, u64)> = Vec::new();
+        for at in self.ledger.releases().map(|release| release.at.minus(UNDER_WAY).floor_second()) {
+            match our_releases.last_mut().filter(|(last, _)| *last == at) {
+                Some((_, calls)) => *calls += 1,
+                None => our_releases.push((at, 1)),
+            }
+        }
+        let mut releases = self.others.releases(now);
+        releases.extend(&our_releases);
+        releases.sort_unstable_by_key(|(at, _)| *at);
+        Report {
+            now,
+            reading: self.last,
+            org,
+            caps: Caps::of(&self.rules, org.max),
+            reserve: self.rules.reserve,
+            ours: self.ledger.day(now),
+            spent,
+            by: self.ledger.spent(now.minus(DAY)),
+            others: self.others.day(now),
+            others_since: self.others.since(),
+            breaker: self.breaker.clone(),
+            concurrent: self.crowd.now(),
+            needs: self.needs.clone(),
+            releases,
+            our_releases,
+        }
     }
 
     /// When calls of ours or of others next stop counting; none while that is not known of all.

@@ -1,17 +1,17 @@
 //! What an org tells of its objects.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Session;
 use super::http::Answer;
-use super::org::{Ask, Org, Unreadable};
+use super::org::{Ask, Org, Shared, Unreadable};
 use super::{Error, soql};
-use crate::model::{Caller, ConnectionName, Purpose, Schema};
+use crate::model::{Caller, ConnectionName, Purpose, Schema, Stamp};
 
 /// An object, as far as a reader of records needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,11 @@ impl FieldInfo {
     pub fn is_compound(&self) -> bool {
         matches!(self.kind.as_str(), "address" | "location")
     }
+
+    /// Whether it holds long text, which makes pages smaller.
+    pub fn is_long(&self) -> bool {
+        self.kind == "textarea" && self.length > 255
+    }
 }
 
 impl Describe {
@@ -102,6 +107,20 @@ impl Describe {
     /// Its fields and their types, as runs keep them.
     pub fn schema(&self) -> Schema {
         Schema(self.fields.iter().map(|field| (field.name.clone(), field.kind.clone())).collect())
+    }
+
+    /// How small pages become when these fields are selected: with two or more long-text fields that the org's own people
+    /// made, Salesforce sends at most 200 records a page, and with one long-text field of any kind no more than 1000 were
+    /// seen.
+    pub fn ceiling<'a>(&self, selected: impl IntoIterator<Item = &'a str>) -> Option<Ceiling> {
+        let long = selected.into_iter().filter_map(|name| self.field(name)).filter(|f| f.is_long());
+        let (custom, standard): (Vec<&FieldInfo>, Vec<_>) = long.partition(|field| field.custom);
+        let names = |fields: &[&FieldInfo]| fields.iter().map(|field| field.name.clone()).collect();
+        match (custom.as_slice(), standard.as_slice()) {
+            ([], []) => None,
+            ([_, _, ..], _) => Some(Ceiling { most: 200, because: names(&custom) }),
+            _ => Some(Ceiling { most: 1000, because: names(&[custom, standard].concat()) }),
+        }
     }
 
     /// Whether records tell that they were deleted.
@@ -127,37 +146,109 @@ pub struct ObjectInfo {
     pub custom: bool,
 }
 
-#[derive(Clone)]
+/// How many records a page can have at most, and which fields are the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Records.
+    pub most: u16,
+    /// The long-text fields that make it so.
+    pub because: Vec<String>,
+}
+
+/// What is known of one object.
+#[derive(Clone, Serialize, Deserialize)]
 struct Known {
-    asked: Instant,
+    /// When Salesforce last said that it is so.
+    asked: Stamp,
     modified: Option<String>,
     describe: Arc<Describe>,
 }
 
+/// A place in the cache; its lock is held while Salesforce is asked, so that nobody asks the same at the same time.
+#[derive(Default)]
+struct Slot {
+    known: tokio::sync::Mutex<Option<Known>>,
+    /// Salesforce said something that does not fit what is known.
+    doubted: AtomicBool,
+}
+
 /// Describes by connection (users see different fields) and object.
 #[derive(Default)]
-pub(super) struct Cache(Mutex<HashMap<(ConnectionName, String), Known>>);
+pub(super) struct Cache(Mutex<HashMap<(ConnectionName, String), Arc<Slot>>>);
 
 impl Cache {
-    fn get(&self, key: &(ConnectionName, String)) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    fn slot(&self, connection: &ConnectionName, object: &str) -> Arc<Slot> {
+        let key = (connection.clone(), object.to_ascii_lowercase());
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(key).or_default().clone()
     }
 
-    fn put(&self, key: (ConnectionName, String), known: Known) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, known);
+    /// Has an object described anew when it is next needed, whatever its age.
+    pub(super) fn doubt(&self, connection: &ConnectionName, object: &str) {
+        self.slot(connection, object).doubted.store(true, Ordering::Relaxed);
+    }
+}
+
+fn kept_as(connection: &ConnectionName, object: &str) -> String {
+    format!("describe/{connection}/{}", object.to_ascii_lowercase())
+}
+
+/// What is known of an object without asking Salesforce, from this process or an earlier one; `kept` gives what
+/// [`super::Vault::keep_answer`] was told to keep.
+pub fn kept_describe(
+    connection: &ConnectionName,
+    object: &str,
+    kept: impl FnOnce(&str) -> Option<Vec<u8>>,
+) -> Option<Arc<Describe>> {
+    let known: Known = serde_json::from_slice(&kept(&kept_as(connection, object))?).ok()?;
+    Some(known.describe)
+}
+
+impl Shared {
+    async fn kept_describe(self: &Arc<Self>, name: String) -> Option<Known> {
+        let vault = self.vault.clone();
+        let read = tokio::task::spawn_blocking(move || vault.kept_answer(&name));
+        match read.await {
+            Ok(Ok(answer)) => serde_json::from_slice(&answer?).ok(),
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error,
+                    "A kept describe cannot be read; the object is described anew"
+                );
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn keep_describe(self: &Arc<Self>, name: String, known: &Known) {
+        let Ok(answer) = serde_json::to_vec(known) else { return };
+        let vault = self.vault.clone();
+        let kept = tokio::task::spawn_blocking(move || vault.keep_answer(&name, &answer)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(error, "A describe cannot be kept; a restart asks for it again");
+        }
     }
 }
 
 impl Org {
-    /// Describes an object. Within [`super::OrgSettings::describe_age`] no call is made; after it Salesforce is asked
-    /// whether anything changed.
+    /// Describes an object. Within [`super::OrgSettings::describe_age`] no call is made, not after a restart either; after
+    /// it Salesforce is asked whether anything changed.
     pub async fn describe(&self, who: &Caller, object: &str) -> Result<Arc<Describe>, Error> {
         soql::object_name(object)?;
         let shared = self.shared();
-        let key = (who.connection.clone(), object.to_ascii_lowercase());
-        let known = shared.describes.get(&key);
+        let slot = shared.describes.slot(&who.connection, object);
+        let name = || kept_as(&who.connection, object);
+        let mut held = slot.known.lock().await;
+        if held.is_none() {
+            *held = shared.kept_describe(name()).await;
+        }
+        let (now, doubted) = (shared.gate.now(), slot.doubted.load(Ordering::Relaxed));
+        // When a right changes, an object's time of change need not: what is doubted is asked for whole.
+        let known = held.clone().filter(|_| !doubted);
         if let Some(known) = &known
-            && known.asked.elapsed() < shared.settings.describe_age
+            && known.asked <= now
+            && now.since(known.asked) < shared.settings.describe_age
         {
             return Ok(known.describe.clone());
         }
@@ -168,18 +259,33 @@ impl Org {
             shared.request(session, Method::GET, url, since.as_slice())
         };
         let read = |answer: &Answer| match (&known, answer.status) {
-            (Some(known), 304) => Ok(Known { asked: Instant::now(), ..known.clone() }),
+            (Some(known), 304) => Ok(Known { asked: now, ..known.clone() }),
             _ => {
                 let describe: Describe = json(&answer.body)?;
                 let modified = answer.last_modified.clone();
-                Ok(Known { asked: Instant::now(), modified, describe: Arc::new(describe) })
+                Ok(Known { asked: now, modified, describe: Arc::new(describe) })
             }
         };
         let ask = Ask { who, purpose: Purpose::Describe, object, epoch: None };
         let known = shared.data(ask, build, read).await?.value;
+        slot.doubted.store(false, Ordering::Relaxed);
+        shared.keep_describe(name(), &known).await;
         let describe = known.describe.clone();
-        shared.describes.put(key, known);
+        *held = Some(known);
         Ok(describe)
+    }
+
+    /// Has an object described anew when it is next needed, if what is known of it is older than `since`; whether it is.
+    pub async fn describe_again(
+        &self,
+        connection: &ConnectionName,
+        object: &str,
+        since: Stamp,
+    ) -> bool {
+        let slot = self.shared().describes.slot(connection, object);
+        let old = slot.known.lock().await.as_ref().is_some_and(|known| known.asked < since);
+        slot.doubted.fetch_or(old, Ordering::Relaxed);
+        old
     }
 
     /// The objects that the connection's user may see.

@@ -28,6 +28,14 @@ pub trait Vault: Send + Sync {
     fn note(&self, name: &str, text: &[u8]) -> Result<(), String>;
     /// What was last put down under this name and not taken away.
     fn noted(&self, name: &str) -> Result<Option<Vec<u8>>, String>;
+    /// Keeps an answer that saves calls; it need not be durable at once, nor at all.
+    fn keep_answer(&self, _name: &str, _answer: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+    /// The answer that was kept under this name.
+    fn kept_answer(&self, _name: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
 }
 
 /// The tokens of a connection and what is known of them.

@@ -1,6 +1,6 @@
 //! The limits resource, and the probes that ask it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Org, Shared, Unreadable};
-use super::{Error, Refusal};
+use super::{Error, Refusal, soql};
 use crate::model::{Caller, Purpose, Stamp, Usage};
 use crate::quota::LimitKind;
 
@@ -46,6 +46,43 @@ impl Org {
             shared.data(ask, build, |answer: &Answer| day(&answer.body, self.gate().now())).await?;
         self.gate().observe(got.value);
         Ok(got.value)
+    }
+}
+
+impl Org {
+    /// How many records objects have, in one call: as Salesforce last counted them, which it does now and then. Objects that
+    /// it does not tell of are left out.
+    pub async fn record_counts(
+        &self,
+        who: &Caller,
+        objects: &[&str],
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        #[derive(Deserialize)]
+        struct Counts {
+            #[serde(rename = "sObjects")]
+            objects: Vec<Count>,
+        }
+        #[derive(Deserialize)]
+        struct Count {
+            name: String,
+            count: u64,
+        }
+        for object in objects {
+            soql::object_name(object)?;
+        }
+        let shared = self.shared();
+        let build = |session: &Session| {
+            let mut url = shared.data_path(session, "limits/recordCount");
+            url.query_pairs_mut().append_pair("sObjects", &objects.join(","));
+            shared.request(session, Method::GET, url, &[])
+        };
+        let ask = Ask { who, purpose: Purpose::Limits, object: "record counts", epoch: None };
+        let read = |answer: &Answer| {
+            let counts: Counts = serde_json::from_slice(&answer.body)
+                .map_err(|error| Unreadable::Damaged(error.to_string()))?;
+            Ok(counts.objects.into_iter().map(|one| (one.name, one.count)).collect())
+        };
+        Ok(shared.data(ask, build, read).await?.value)
     }
 }
 

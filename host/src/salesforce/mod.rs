@@ -31,7 +31,7 @@ pub use book::Home;
 pub use cause::parts as approvals_in_words;
 pub use connection::{ConnectionState, ConnectionStatus};
 pub use consent::Pending;
-pub use describe::{Describe, FieldInfo, ObjectInfo};
+pub use describe::{Ceiling, Describe, FieldInfo, ObjectInfo, kept_describe};
 pub use error::{Error, Refusal};
 pub use http::Timeouts;
 pub use invite::Invited;

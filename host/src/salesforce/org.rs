@@ -51,7 +51,15 @@ pub(super) struct Shared {
     pub heard: OnceLock<Heard>,
     /// Whether the last counted answer told nothing of the org's day.
     silent: AtomicBool,
-    looked: Mutex<Option<Instant>>,
+    blind: Mutex<Blind>,
+}
+
+/// Looks that were taken because answers told nothing of the org's day.
+#[derive(Default)]
+struct Blind {
+    last: Option<Stamp>,
+    /// How many in a row told nothing either.
+    looks: u32,
 }
 
 /// Hears of a connection whose health changed.
@@ -86,6 +94,8 @@ pub(super) enum Unreadable {
     Damaged(String),
     /// It is whole, but of no use.
     Useless(Error),
+    /// A part of it, which is what was asked for, is a refusal.
+    Refused(Refusal),
 }
 
 impl From<Error> for Unreadable {
@@ -135,7 +145,7 @@ impl Org {
             drawing: Mutex::default(),
             heard: OnceLock::new(),
             silent: AtomicBool::new(false),
-            looked: Mutex::new(None),
+            blind: Mutex::default(),
             settings,
         };
         for one in shared.settings.connections.clone() {
@@ -277,14 +287,21 @@ impl Shared {
             return Ok(());
         }
         {
-            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-            if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+            let mut blind = self.blind.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.gate.now();
+            // Where looking does not help either, less and less often.
+            let pause = LOOK_EVERY.saturating_mul(1 << blind.looks.min(5));
+            if blind.last.is_some_and(|at| at <= now && now.since(at) < pause) {
                 return Ok(());
             }
-            *looked = Some(Instant::now());
+            *blind = Blind { last: Some(now), looks: blind.looks + 1 };
         }
         tracing::warn!("answers do not tell the org's API usage; asking the limits resource");
-        self.look(who).await
+        self.look(who).await?;
+        if self.gate.usage().is_some_and(|usage| fresh(usage.at)) {
+            self.blind.lock().unwrap_or_else(PoisonError::into_inner).looks = 0;
+        }
+        Ok(())
     }
 
     /// The road of every counted request: session, permit, sending, reading; made again, with a permit of its own,
@@ -403,14 +420,18 @@ impl Shared {
                     (Next::Again(Trouble::Damaged), format!("the answer is damaged: {why}"))
                 }
                 Unreadable::Useless(error) => (Next::Stop(error), String::new()),
+                Unreadable::Refused(refusal) => self.understood(ask, refusal),
             });
         }
-        let refusal = Refusal::read(answer.status, &answer.body);
+        Err(self.understood(ask, Refusal::read(answer.status, &answer.body)))
+    }
+
+    fn understood(&self, ask: &Ask<'_>, refusal: Refusal) -> (Next, String) {
         let why = match refusal.code.as_str() {
             "" => format!("HTTP {}: {}", refusal.status, refusal.message),
             code => format!("HTTP {} {code}: {}", refusal.status, refusal.message),
         };
-        Err((self.meaning(ask, refusal), why))
+        (self.meaning(ask, refusal), why)
     }
 
     /// What a refusal means for the one who asked.
@@ -440,6 +461,7 @@ impl Shared {
             "INVALID_QUERY_LOCATOR" => Error::Locator { object: object(), why: message },
             "QUERY_TIMEOUT" => Error::QueryTimeout { object: object() },
             "INVALID_FIELD" => {
+                self.describes.doubt(&ask.who.connection, ask.object);
                 let field = between(&message, "No such column '", "'").map(str::to_owned);
                 Error::InvalidField { object: object(), field, message }
             }
@@ -453,7 +475,7 @@ impl Shared {
             }
             _ if status == 401 || message == "Bad_OAuth_Token" => return Next::Renew,
             _ if matches!(status, 414 | 431) => {
-                Error::QueryTooLong { length: soql::LONGEST_URI + 1, most: soql::LONGEST_URI }
+                Error::QueryTooLong { length: soql::LONGEST_QUERY + 1, most: soql::LONGEST_QUERY }
             }
             _ => match Trouble::of_status(status) {
                 Some(trouble) => return Next::Again(trouble),

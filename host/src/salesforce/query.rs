@@ -3,13 +3,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
-use url::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::{Url, form_urlencoded};
 
 use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Got, Org, Unreadable};
-use super::{Error, soql};
+use super::{Error, Refusal, soql};
 use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Stamp, next_address};
 
 /// Where the next page of a query lies. It is good for one session of one run, and never stored.
@@ -76,9 +80,10 @@ impl Org {
     ) -> Result<Page, Error> {
         let object = object_of(soql);
         let path = if all { "queryAll" } else { "query" };
-        let build = |session: &Session| self.query_request(session, path, soql, page_size);
+        let text = Text::new(path, soql)?;
+        let build = |session: &Session| self.query_request(session, &text, page_size);
         let ask = Ask { who, purpose: Purpose::Query, object, epoch: None };
-        self.page(ask, build, selection, ahead).await
+        self.page(ask, build, selection, text.long, ahead).await
     }
 
     /// Reads a further page. When the session changed since the locator was given, or Salesforce no longer knows it,
@@ -100,15 +105,16 @@ impl Org {
             self.records_request(session, url, page_size)
         };
         let ask = Ask { who, purpose: Purpose::QueryMore, object, epoch: Some(locator.epoch) };
-        self.page(ask, build, selection, ahead).await
+        self.page(ask, build, selection, false, ahead).await
     }
 
     /// How many records a `SELECT COUNT()` query counts.
     pub async fn count(&self, who: &Caller, soql: &str) -> Result<u64, Error> {
-        let build = |session: &Session| self.query_request(session, "query", soql, 2000);
+        let text = Text::new("query", soql)?;
+        let build = |session: &Session| self.query_request(session, &text, 2000);
         let ask = Ask { who, purpose: Purpose::Count, object: object_of(soql), epoch: None };
         let read = |answer: &Answer| {
-            let found = Selection::new(&[], None).read_answer(&answer.body);
+            let found = Selection::new(&[], None).read_answer(&body(answer, text.long)?);
             Ok(found.map_err(|error| Unreadable::Damaged(error.to_string()))?.total)
         };
         Ok(self.shared().data(ask, build, read).await?.value)
@@ -117,17 +123,28 @@ impl Org {
     fn query_request(
         &self,
         session: &Session,
-        path: &str,
-        soql: &str,
+        text: &Text<'_>,
         page_size: u16,
     ) -> Result<reqwest::Request, Error> {
-        let mut url = self.shared().data_path(session, path);
-        url.query_pairs_mut().append_pair("q", soql);
-        let length = url.as_str().len() - url.origin().ascii_serialization().len();
-        if length > soql::LONGEST_URI {
-            return Err(Error::QueryTooLong { length, most: soql::LONGEST_URI });
+        let shared = self.shared();
+        let mut url = shared.data_path(session, text.path);
+        url.set_query(Some(&text.query));
+        if !text.long {
+            return self.records_request(session, url, page_size);
         }
-        self.records_request(session, url, page_size)
+        // As the only part of a composite request, which is one call whatever it holds, and has no such bound.
+        let part = serde_json::json!({
+            "method": "GET",
+            "url": format!("{}?{}", url.path(), text.query),
+            "referenceId": "page",
+            "httpHeaders": { "Sforce-Query-Options": options(page_size) },
+        });
+        let parts = serde_json::json!({ "compositeRequest": [part] }).to_string();
+        let url = shared.data_path(session, "composite");
+        let mut request = shared.request(session, Method::POST, url, &[])?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(parts.into());
+        Ok(request)
     }
 
     fn records_request(
@@ -136,7 +153,7 @@ impl Org {
         url: Url,
         page_size: u16,
     ) -> Result<reqwest::Request, Error> {
-        let options = format!("batchSize={}", page_size.clamp(200, 2000));
+        let options = options(page_size);
         self.shared().request(session, Method::GET, url, &[("sforce-query-options", &options)])
     }
 
@@ -145,6 +162,7 @@ impl Org {
         ask: Ask<'_>,
         build: impl Fn(&Session) -> Result<reqwest::Request, Error>,
         selection: &Selection,
+        long: bool,
         ahead: Option<&Ahead>,
     ) -> Result<Page, Error> {
         let (what, object) = (ask.purpose.as_str(), ask.object);
@@ -156,12 +174,13 @@ impl Org {
             build(session)
         };
         let read = |answer: &Answer| {
+            let body = body(answer, long)?;
             if let Some(ahead) = ahead
-                && let Some(path) = next_address(&answer.body)
+                && let Some(path) = next_address(&body)
             {
                 ahead(locator(path, epoch.load(Ordering::Relaxed)));
             }
-            let found = selection.read_answer(&answer.body).map_err(|source| match source {
+            let found = selection.read_answer(&body).map_err(|source| match source {
                 ScanError::Json(_) => Unreadable::Damaged(source.to_string()),
                 source => Error::Records { object: object.to_owned(), source }.into(),
             })?;
@@ -185,6 +204,60 @@ impl Org {
             retries: got.retries,
             calls: got.calls,
         })
+    }
+}
+
+/// A query as it is sent.
+struct Text<'a> {
+    path: &'a str,
+    query: String,
+    /// Whether it is too long for an address.
+    long: bool,
+}
+
+impl<'a> Text<'a> {
+    fn new(path: &'a str, soql: &str) -> Result<Self, Error> {
+        let length = soql.chars().count();
+        if length > soql::LONGEST_QUERY {
+            return Err(Error::QueryTooLong { length, most: soql::LONGEST_QUERY });
+        }
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", soql).finish();
+        // The rest is `/services/data/v62.0/`, the resource and a question mark.
+        let long = 40 + path.len() + query.len() > soql::LONGEST_URI;
+        Ok(Self { path, query, long })
+    }
+}
+
+fn options(page_size: u16) -> String {
+    format!("batchSize={}", page_size.clamp(200, 2000))
+}
+
+/// What answers the query itself: the only part of the answer, when it was sent as one.
+fn body(answer: &Answer, long: bool) -> Result<Bytes, Unreadable> {
+    #[derive(Deserialize)]
+    struct Parts<'a> {
+        #[serde(rename = "compositeResponse", borrow)]
+        parts: Vec<Part<'a>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Part<'a> {
+        #[serde(borrow)]
+        body: &'a RawValue,
+        http_status_code: u16,
+    }
+    if !long {
+        return Ok(answer.body.clone());
+    }
+    let parts: Parts<'_> = serde_json::from_slice(&answer.body)
+        .map_err(|error| Unreadable::Damaged(error.to_string()))?;
+    let [Part { body, http_status_code: status }] = parts.parts[..] else {
+        return Err(missing("query", "compositeResponse"));
+    };
+    let body = answer.body.slice_ref(body.get().as_bytes());
+    match status {
+        200..=299 => Ok(body),
+        _ => Err(Unreadable::Refused(Refusal::read(status, &body))),
     }
 }
 

@@ -41,7 +41,7 @@ impl OrgSettings {
             timeouts: Timeouts::default(),
             retry: Policy::default(),
             answer_cap: 64 << 20,
-            describe_age: Duration::from_secs(15 * 60),
+            describe_age: Duration::from_secs(6 * 60 * 60),
         }
     }
 }

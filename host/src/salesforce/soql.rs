@@ -5,8 +5,12 @@ use std::fmt::Write as _;
 use super::Error;
 use crate::model::{Scan, Stamp, Window};
 
-/// The most bytes of a request's address that Salesforce takes.
-pub const LONGEST_URI: usize = 16_384;
+/// The most bytes of a request's address: Salesforce takes 16,384 together with the headers. What is longer goes as the body
+/// of a composite request.
+pub const LONGEST_URI: usize = 16_384 - 2_048;
+
+/// The most characters of a query.
+pub const LONGEST_QUERY: usize = 100_000;
 
 /// One query over one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,6 +8,8 @@ use crate::model::{Ending, Stamp, Trigger};
 /// The most that a start is put off, so that many hosts and syncs do not ask at one moment.
 const MOST_JITTER: Duration = Duration::from_secs(30);
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The least wait after a pause, so that a time that has passed already cannot make a sync spin.
 const LEAST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -77,6 +79,25 @@ pub fn reconnected(ended: Stamp, now: Stamp) -> Due {
     // Of a clock that was set back it is waited for no longer than that.
     let at = ended.min(now).plus(LEAST_WAIT).max(now);
     Due { at, trigger: Trigger::Resume }
+}
+
+/// How often a schedule starts a run in the 24 hours from `now` on; none: only when asked.
+pub fn runs_a_day(when: &When, now: Stamp) -> Option<u64> {
+    match when {
+        When::Manual => None,
+        When::Every(interval) => Some(crate::quota::runs_a_day(*interval)),
+        When::Cron(cron) => {
+            let (end, mut at, mut runs) = (now.plus(DAY), now, 0);
+            // A day has no more seconds than this, so the walk ends.
+            while runs < 86_400 {
+                match cron.after(at) {
+                    Some(next) if next <= end => (at, runs) = (next, runs + 1),
+                    _ => break,
+                }
+            }
+            Some(runs)
+        }
+    }
 }
 
 /// A little later, by an amount that depends on nothing but the seed and the time itself.
@@ -325,6 +346,16 @@ mod tests {
         let next = due(&every, Some(&last), NOW, 1).unwrap();
         assert_eq!(next, Due { at: NOW, trigger: Trigger::Resume });
         assert_eq!(due(&When::Manual, Some(&last), NOW, 1), None);
+    }
+
+    #[test]
+    fn counts_the_runs_of_a_day() {
+        let now = Stamp::parse("2026-11-23T14:00:00Z").unwrap();
+        let every = |secs| runs_a_day(&When::Every(Duration::from_secs(secs)), now);
+        assert_eq!((every(900), every(60), every(7 * 86_400)), (Some(96), Some(1440), Some(1)));
+        assert_eq!(runs_a_day(&When::Manual, now), None);
+        let cron = |text| runs_a_day(&When::Cron(Cron::new(text, "UTC").unwrap()), now);
+        assert_eq!((cron("0 6,18 * * *"), cron("*/5 * * * *")), (Some(2), Some(288)));
     }
 
     #[test]

@@ -84,6 +84,16 @@ impl Error {
         }
     }
 
+    /// Whether the object may have other fields than it was last described with.
+    pub fn doubts_fields(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingField { .. }
+                | Self::NotQueryable { .. }
+                | Self::Salesforce(salesforce::Error::InvalidField { .. })
+        )
+    }
+
     /// Whether the sync must not run again until somebody has looked: every further run would spend a call and stop at
     /// the same records.
     pub fn pauses(&self) -> bool {

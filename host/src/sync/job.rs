@@ -159,13 +159,15 @@ impl Job {
             store.update_run(run, |run| {
                 run.schema = Some(schema);
                 // What another connection goes on with is a part of it.
-                if run.soql.is_empty() {
+                if run.pages == 0 {
                     run.window = Some(window);
                     run.soql = soql;
                 }
                 run.stamp_field = selected.tracking.stamp().map(str::to_owned);
                 run.fields = selected.fields;
-                run.notes.extend(selected.notes);
+                let said = |note: &String| !run.notes.contains(note);
+                let new: Vec<String> = selected.notes.into_iter().filter(said).collect();
+                run.notes.extend(new);
                 run.notes.truncate(NOTES_KEPT);
             })
         })

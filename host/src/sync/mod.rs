@@ -24,4 +24,4 @@ pub use remap::remap;
 pub use retry::retry;
 pub use run::run;
 pub use sample::{Sample, sample};
-pub use select::{Selected, select};
+pub use select::{Selected, select, small_pages};

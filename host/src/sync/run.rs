@@ -26,6 +26,11 @@ pub async fn run(
             Ok(ending) => break ending,
             // What was committed stays: another connection goes on behind it.
             Err(error) if hold.move_on(job, run.id, &error)? => {}
+            // The object changed since it was described: it is described anew, and the run begins again.
+            Err(error)
+                if error.doubts_fields()
+                    && job.org.describe_again(hold.name(), &job.sync.object, run.started).await => {
+            }
             Err(error) => {
                 job.pause_for(run.id, &error).await?;
                 break job.stopped(&error, hold.name());

@@ -3,7 +3,7 @@
 use crate::config::{Fields, SyncConfig};
 use crate::model::Selection;
 use crate::plugin::Field;
-use crate::salesforce::{Describe, FieldInfo};
+use crate::salesforce::{Ceiling, Describe, FieldInfo};
 
 use super::Error;
 use super::window::Tracking;
@@ -17,6 +17,8 @@ pub struct Selected {
     pub selection: Selection,
     /// How changes are found.
     pub tracking: Tracking,
+    /// The most records that a page of these fields has.
+    pub page: u16,
     /// Whether the object has `IsDeleted`, so that deletions arrive.
     pub sees_deletions: bool,
     /// What a reader of the run should know, in plain sentences.
@@ -84,7 +86,28 @@ pub fn select(sync: &SyncConfig, reads: &[Field], org: &Describe) -> Result<Sele
         reads => reads.iter().map(|read| read.name.clone()).collect(),
     };
     let selection = Selection::new(&cells, tracking.stamp());
-    Ok(Selected { fields, selection, tracking, sees_deletions, notes })
+    let ceiling = org.ceiling(fields.iter().map(String::as_str));
+    if let Some(ceiling) = ceiling.as_ref().filter(|ceiling| ceiling.most < sync.page_size) {
+        notes.push(small_pages(ceiling, sync.page_size));
+    }
+    let page = ceiling.map_or(sync.page_size, |ceiling| ceiling.most.min(sync.page_size));
+    Ok(Selected { page, fields, selection, tracking, sees_deletions, notes })
+}
+
+/// Says which fields make pages small, and what that costs.
+pub fn small_pages(ceiling: &Ceiling, wanted: u16) -> String {
+    let Ceiling { most, because } = ceiling;
+    let times = f32::from(wanted) / f32::from(*most);
+    let (fields, are, out) = match because.as_slice() {
+        [one] => (one.clone(), "is a long-text field", "it"),
+        // One of them alone does not make a page that small.
+        many if *most < 1000 => (many.join(", "), "are long-text fields", "all but one of them"),
+        many => (many.join(", "), "are long-text fields", "them"),
+    };
+    format!(
+        "{fields} {are}: Salesforce sends at most {most} records a page instead of {wanted}, so reading many records \
+         costs {times} times the calls; leave {out} out to read larger pages"
+    )
 }
 
 /// Binary fields come as addresses of files and cost a call each: they are not records' data.

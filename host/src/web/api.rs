@@ -234,8 +234,8 @@ async fn record(
 }
 
 async fn limits(shared: Shared, _: Ask) -> Answer<Json<view::Limits>> {
-    let live = shared.org.gate().usage();
-    read(&shared, move |reader| reader.limits(live)).await.map(Json)
+    let report = shared.org.gate().report();
+    read(&shared, move |reader| reader.whole_limits(&report)).await.map(Json)
 }
 
 async fn run_now(shared: Shared, ask: Ask<SyncName>) -> Answer<Taken<view::Accepted>> {

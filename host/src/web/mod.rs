@@ -8,6 +8,7 @@ mod connect;
 pub mod export;
 mod feed;
 pub mod guard;
+mod outlook;
 mod pages;
 mod plugins;
 mod problem;

@@ -452,6 +452,7 @@ impl Reader {
             since,
             counted: spent.iter().filter(|line| line.counted).map(|line| line.calls).sum(),
             spent,
+            day: None,
         })
     }
 

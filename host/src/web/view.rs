@@ -20,6 +20,8 @@ use crate::model::{
 };
 use crate::store;
 
+pub use super::outlook::{AtInterval, Day, Expected, Hour};
+
 /// Runs, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
@@ -398,7 +400,7 @@ pub struct Spent {
 }
 
 /// What is known of the org's daily API calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// The newest reading; none before the first answer of the org.
     pub reading: Option<Usage>,
@@ -414,6 +416,8 @@ pub struct Limits {
     pub counted: u64,
     /// Our own calls since then by connection, sync and purpose.
     pub spent: Vec<Spent>,
+    /// The org's day as a whole, with what is to be expected.
+    pub day: Option<Day>,
 }
 
 /// That a request to do something was taken.

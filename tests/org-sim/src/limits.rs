@@ -40,13 +40,13 @@ impl Usage {
         self.ever += calls;
     }
 
-    /// Counts one call unless the allowance is spent.
-    pub(crate) fn take(&mut self, now: Timestamp, limit: u64) -> bool {
+    /// Counts one call unless the allowance is spent; gives the calls of the last 24 hours with this one.
+    pub(crate) fn take(&mut self, now: Timestamp, limit: u64) -> Option<u64> {
         if self.used(now) >= limit {
-            return false;
+            return None;
         }
         self.add(now, 1);
-        true
+        Some(self.used)
     }
 
     /// Every call since the org started, however long ago.
@@ -159,11 +159,11 @@ mod tests {
         usage.add(start, 14_500);
         let evening = start + SignedDuration::from_hours(18);
         usage.add(evening, 499);
-        assert!(usage.take(evening, 15_000));
-        assert!(!usage.take(evening, 15_000));
+        assert_eq!(usage.take(evening, 15_000), Some(15_000));
+        assert_eq!(usage.take(evening, 15_000), None);
         let next_day = start + SignedDuration::from_hours(24);
         assert_eq!(usage.used(next_day), 500);
-        assert!(usage.take(next_day, 15_000));
+        assert_eq!(usage.take(next_day, 15_000), Some(501));
         assert_eq!(usage.ever(), 15_001);
     }
 

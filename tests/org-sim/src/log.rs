@@ -33,6 +33,8 @@ pub struct RequestNote {
     pub status: u16,
     /// True if it used up one API call.
     pub counted: bool,
+    /// API calls of the last 24 hours with this one, everybody's, if it was counted.
+    pub used: Option<u64>,
     /// The user that the access token stands for.
     pub user: Option<String>,
     /// The page's first record within the whole result.

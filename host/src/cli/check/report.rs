@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::Cost;
 use crate::cli::Failure;
 use crate::cli::out::Out;
 use crate::cli::sheet::{Cell, Column, Paint, Sheet};
 use crate::config::{Allowance, Config, Fields};
 use crate::error::{self, Exit};
+use crate::forecast;
 use crate::model::{ConnectionName, Stamp, SyncName, Usage};
+use crate::quota::{self, Usual, first_pass};
+use crate::schedule::plan;
 use crate::sync::Selected;
 use crate::sync::window::Tracking;
 use crate::web::reader;
@@ -21,6 +23,30 @@ pub struct Finding {
     pub code: Option<String>,
     /// What was found.
     pub text: String,
+}
+
+/// What a sync costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Runs in 24 hours.
+    pub runs: u64,
+    /// Calls in 24 hours; the least, when it has not run yet.
+    pub calls: u64,
+    /// Of how many runs this was learnt; 0: of none, it follows from the schedule.
+    pub learnt: u64,
+    /// Changed records in 24 hours; none before it has run.
+    pub records: Option<u64>,
+    /// Records that the first pass has yet to read, as far as is known; none after it.
+    pub first_pass_records: Option<u64>,
+    /// Calls that it needs for them.
+    pub first_pass_calls: Option<u64>,
+}
+
+impl From<Usual> for Cost {
+    fn from(usual: Usual) -> Self {
+        let Usual { runs, calls, learnt, records } = usual;
+        Self { runs, calls, learnt, records, first_pass_records: None, first_pass_calls: None }
+    }
 }
 
 /// What is known of one sync.
@@ -36,7 +62,7 @@ pub struct Checked {
     pub plugin: String,
     /// When it runs.
     pub schedule: String,
-    /// Records asked for in a call.
+    /// The most records of a call.
     pub page_size: u16,
     /// The SELECT list once the org was asked; before, what the configuration says.
     pub fields: Vec<String>,
@@ -46,6 +72,9 @@ pub struct Checked {
     pub cost: Cost,
     /// What was found.
     pub findings: Vec<Finding>,
+    /// Whether it is known that the object was not read whole yet.
+    #[serde(skip)]
+    new: bool,
 }
 
 /// Whether a connection answers.
@@ -74,6 +103,8 @@ pub struct Report {
     pub allowance: Option<u64>,
     /// The org's day, when the org was asked.
     pub usage: Option<Usage>,
+    /// What the org is entitled to by its edition and licences, as configured.
+    pub entitlement: Option<u64>,
     #[serde(skip)]
     share: Option<Allowance>,
 }
@@ -89,8 +120,46 @@ impl Checked {
         self.findings.push(Finding { code: None, text: text.to_owned() });
     }
 
+    /// Takes over what its runs have cost.
+    pub fn costs(&mut self, cost: &forecast::Cost) {
+        self.new = cost.first_pass;
+        self.cost = Cost { first_pass_records: cost.left, ..Cost::from(cost.usual) };
+    }
+
+    /// Whether the records of its object are to be counted.
+    pub fn counts_first_pass(&self) -> bool {
+        self.new && self.enabled && self.cost.first_pass_records.is_none()
+    }
+
+    /// Takes over how many records its object has.
+    pub fn counted(&mut self, records: Option<u64>) {
+        self.cost.first_pass_records = records;
+    }
+
+    /// What it costs, for people.
+    fn price(&self) -> String {
+        let Cost { runs, calls, learnt, records, .. } = self.cost;
+        let first = match (self.cost.first_pass_calls, self.cost.first_pass_records) {
+            (Some(calls), Some(records)) => format!(
+                "; its first pass over about {} records needs {} calls",
+                grouped(records),
+                grouped(calls)
+            ),
+            _ => String::new(),
+        };
+        let (runs, calls) = (grouped(runs), grouped(calls));
+        match records {
+            Some(records) => format!(
+                "about {calls} calls a day by {runs} runs, for {} changed records, as its last {learnt} runs went{first}",
+                grouped(records)
+            ),
+            None => format!("at least {calls} calls a day by {runs} runs{first}"),
+        }
+    }
+
     /// Takes over what a run would read.
     pub fn selected(&mut self, selected: &Selected) {
+        self.page_size = selected.page;
         self.fields.clone_from(&selected.fields);
         self.window = Some(match &selected.tracking {
             Tracking::Stamped(field) => format!("changes by {field}, Id"),
@@ -119,8 +188,9 @@ impl Report {
                 Fields::All => vec!["all".to_owned()],
             },
             window: None,
-            cost: Cost::of(&sync.schedule, now),
+            cost: Usual::of(&[], plan::runs_a_day(&sync.schedule, now), now).into(),
             findings: Vec::new(),
+            new: false,
         });
         Self {
             sound: true,
@@ -130,18 +200,25 @@ impl Report {
             allowance: None,
             usage: None,
             share: config.quota.allowance,
+            entitlement: config.org.entitlement,
         }
     }
 
     /// Sums up.
     pub fn finish(&mut self) {
         let on = self.syncs.iter().filter(|sync| sync.enabled);
-        self.calls_a_day = on.map(|sync| sync.cost.least).sum();
-        self.allowance = match (self.share, self.usage) {
+        self.calls_a_day = on.map(|sync| sync.cost.calls).sum();
+        for sync in &mut self.syncs {
+            let page = u64::from(sync.page_size);
+            sync.cost.first_pass_calls = sync.cost.first_pass_records.map(|n| first_pass(n, page));
+        }
+        // Before the first reading, what the org is entitled to.
+        let day = self.usage.map(|usage| usage.max).or(self.entitlement);
+        self.allowance = match (self.share, day) {
             (Some(Allowance::Calls(calls)), _) => Some(calls),
-            (Some(Allowance::Percent(percent)), Some(usage)) => Some(
-                usage.max / 100 * u64::from(percent) + usage.max % 100 * u64::from(percent) / 100,
-            ),
+            (Some(Allowance::Percent(percent)), Some(day)) => {
+                Some(quota::Share::Percent(percent).of(day))
+            }
             _ => None,
         };
         let sound = self.problems().next().is_none();
@@ -191,7 +268,12 @@ impl Report {
                 sync.plugin.as_str().into(),
                 sync.schedule.as_str().into(),
                 sync.page_size.to_string().into(),
-                grouped(sync.cost.least).into(),
+                format!(
+                    "{}{}",
+                    if sync.cost.learnt == 0 { ">= " } else { "" },
+                    grouped(sync.cost.calls)
+                )
+                .into(),
                 Cell::new(&word, paint),
             ]);
         }
@@ -203,6 +285,7 @@ impl Report {
                 out.pair("  window", window)?;
             }
             out.pair("  fields", &fields(&sync.fields))?;
+            out.pair_long("  cost", &sync.price())?;
             for finding in &sync.findings {
                 match &finding.code {
                     Some(code) => {
@@ -211,7 +294,7 @@ impl Report {
                             out.pair("  to do", known.cure)?;
                         }
                     }
-                    None => out.pair("  note", &finding.text)?,
+                    None => out.pair_long("  note", &finding.text)?,
                 }
             }
         }
@@ -220,9 +303,15 @@ impl Report {
     }
 
     fn calls(&self) -> String {
+        let sure = self.syncs.iter().filter(|sync| sync.enabled).all(|sync| sync.cost.learnt > 0);
+        let about = if sure { "about" } else { "at least" };
         let least =
-            format!("at least {} a day for all syncs that are on", grouped(self.calls_a_day));
-        let more = "; each further page of changes is one more";
+            format!("{about} {} a day for all syncs that are on", grouped(self.calls_a_day));
+        let more = match (&self.usage, self.entitlement) {
+            (Some(usage), _) => format!(" of the org's {}", grouped(usage.max)),
+            (None, Some(day)) => format!(" of the {} that the org is entitled to", grouped(day)),
+            (None, None) => String::new(),
+        };
         match self.allowance {
             Some(allowance) if self.calls_a_day > allowance => {
                 format!(

@@ -27,7 +27,8 @@ pub(crate) struct Answer {
 /// What the request log says of an answer beyond its status.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    pub(crate) counted: bool,
+    /// Calls of the last 24 hours with this one, if it was counted.
+    pub(crate) used: Option<u64>,
     pub(crate) user: Option<String>,
     pub(crate) object: Option<String>,
     pub(crate) query: Option<String>,

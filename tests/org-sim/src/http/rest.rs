@@ -93,13 +93,13 @@ fn data(
         Err(answer) => return *answer,
     };
     let now = state.now();
-    let counted = lock(&state.usage).take(now, state.config.daily_limit);
+    let used = lock(&state.usage).take(now, state.config.daily_limit);
     let mut answer = match refusal {
-        _ if !counted => effects::limit_exceeded("TotalRequests Limit exceeded."),
+        _ if used.is_none() => effects::limit_exceeded("TotalRequests Limit exceeded."),
         Some(refusal) => refusal.answer,
         None => resource(state, ask, target, hits, &session),
     };
-    answer.facts.counted = counted;
+    answer.facts.used = used;
     answer.facts.user = Some(session.user);
     if answer.status.as_u16() < 500
         && let Some(value) = effects::limit_header(state, hits)

@@ -1,0 +1,113 @@
+//! The store as the ledger and the vault see it, and the gate on it.
+
+use std::sync::Arc;
+
+use super::Error;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::events::{Bus, Event};
+use crate::model::{Call, Caller, Stamp};
+use crate::quota::{self, Gate, Journal};
+use crate::salesforce::Vault;
+use crate::store::{self, Store};
+
+/// The gate of a configuration, with its ledger in the store.
+pub fn open_gate(config: &Config, store: &Store, clock: Clock) -> Result<Gate, Error> {
+    Ok(open_gate_on(config, Arc::new(Held(store.clone(), None)), clock)?)
+}
+
+pub(super) fn open_gate_on(
+    config: &Config,
+    held: Arc<Held>,
+    clock: Clock,
+) -> Result<Gate, quota::Error> {
+    let share = |share| match share {
+        config::Allowance::Calls(calls) => quota::Share::Calls(calls),
+        config::Allowance::Percent(percent) => quota::Share::Percent(percent),
+    };
+    let rules = quota::Rules {
+        allowance: config.quota.allowance.map(share),
+        reserve: config.quota.reserve,
+        per_run: config.quota.per_run,
+        backfill: share(config.quota.backfill),
+        entitlement: config.org.entitlement,
+        ..quota::Rules::default()
+    };
+    Gate::with_clock(rules, held, clock)
+}
+
+/// The store as the ledger and the vault see it, and where is told of each call.
+pub(super) struct Held(pub(super) Store, pub(super) Option<Bus>);
+
+impl Journal for Held {
+    fn begin(&self, call: &Call) -> Result<quota::Room, String> {
+        let room = self.0.enter_call(call).map_err(|error| error.to_string())?;
+        let room = match room {
+            store::Room::Plenty => quota::Room::Plenty,
+            store::Room::Little => quota::Room::Little,
+            store::Room::None => quota::Room::None,
+        };
+        if let (Some(bus), true) = (&self.1, room != quota::Room::None) {
+            let Caller { connection, sync, .. } = call.caller.clone();
+            bus.emit(Event::CallSpent { connection, sync, purpose: call.purpose });
+        }
+        Ok(room)
+    }
+
+    fn void(&self, call: &Call) {
+        match self.0.take_back_call(call) {
+            // The call stays counted: the safe side.
+            Ok(store::Room::None) => tracing::warn!("A call that was not made stays counted"),
+            Err(error) => tracing::warn!(%error, "A call that was not made stays counted"),
+            Ok(_) => {}
+        }
+    }
+
+    fn fold(&self) -> Result<(), String> {
+        self.0.fold_calls().map_err(|error| error.to_string())
+    }
+
+    fn since(&self, at: Stamp) -> Result<Vec<Call>, String> {
+        self.0.calls_since(at).map_err(|error| error.to_string())
+    }
+
+    fn remember(&self, kept: Vec<u8>, others: &[(Stamp, u64)]) {
+        self.0.remember_quota(kept, others);
+    }
+
+    fn remembered(&self, since: Stamp) -> Result<quota::Remembered, String> {
+        let read = || {
+            let (kept, others) = (self.0.remembered_quota()?, self.0.others_since(since)?);
+            Ok::<_, store::Error>(quota::Remembered { kept, others })
+        };
+        read().map_err(|error| error.to_string())
+    }
+}
+
+impl Vault for Held {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        self.0.get_secret(name).map_err(|error| error.to_string())
+    }
+
+    fn save(&self, name: &str, sealed: &[u8]) -> Result<(), String> {
+        self.0.put_secret(name, sealed).map_err(|error| error.to_string())
+    }
+
+    fn note(&self, name: &str, text: &[u8]) -> Result<(), String> {
+        self.0.put_note(name, text).map_err(|error| error.to_string())
+    }
+
+    fn noted(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        self.0.note(name).map_err(|error| error.to_string())
+    }
+
+    fn keep_answer(&self, name: &str, answer: &[u8]) -> Result<(), String> {
+        let cached = store::Cached { bytes: answer.to_vec(), last_modified: None };
+        self.0.put_cached(name, &cached).map_err(|error| error.to_string())
+    }
+
+    fn kept_answer(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        let cached = self.0.cached(name).map_err(|error| error.to_string())?;
+        Ok(cached.map(|cached| cached.bytes))
+    }
+}

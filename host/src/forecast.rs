@@ -1,0 +1,78 @@
+//! What each sync costs a day, from its runs in the store or, before it has run, from its schedule.
+
+use crate::config::SyncConfig;
+use crate::model::{Stamp, SyncName};
+use crate::quota::{PastRun, Usual};
+use crate::salesforce::kept_describe;
+use crate::schedule::plan;
+use crate::store::{Error, RunFilter, Store};
+use crate::sync::small_pages;
+
+/// So many runs of late are learnt from.
+const RUNS: usize = 50;
+
+/// What one sync costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cost {
+    /// The sync.
+    pub sync: SyncName,
+    /// What it usually costs.
+    pub usual: Usual,
+    /// Whether the object was not read whole yet.
+    pub first_pass: bool,
+    /// Records of the first pass that are left, as far as Salesforce has told.
+    pub left: Option<u64>,
+    /// Whether a person or a fault paused it.
+    pub paused: bool,
+}
+
+/// What a sync costs. Reads its runs of late.
+pub fn of(store: &Store, sync: &SyncConfig, now: Stamp) -> Result<Cost, Error> {
+    let filter = RunFilter { sync: Some(sync.name.clone()), limit: RUNS, ..RunFilter::default() };
+    let runs = store.runs(&filter)?;
+    let past: Vec<PastRun> = runs
+        .iter()
+        .filter(|run| run.trigger.reads() && run.ending.is_some())
+        .filter(|run| run.cursor_before.covered.is_some())
+        // One that was stopped before it asked for anything says nothing.
+        .filter(|run| run.ending.as_ref().is_some_and(|end| end.is_success()) || run.pages > 0)
+        .map(|run| PastRun { started: run.started, calls: run.calls, records: run.counts.fetched })
+        .collect();
+    let first_pass = store.cursor(&sync.name)?.covered.is_none();
+    let told = runs.iter().find_map(|run| Some(run.expected?.saturating_sub(run.counts.fetched)));
+    Ok(Cost {
+        sync: sync.name.clone(),
+        usual: Usual::of(&past, plan::runs_a_day(&sync.schedule, now), now),
+        first_pass,
+        left: told.filter(|_| first_pass),
+        paused: store.pause(&sync.name)?.is_some(),
+    })
+}
+
+/// How large the pages of a sync are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pages {
+    /// Records of one, at most.
+    pub most: u16,
+    /// Why they are smaller than was asked for, when they are.
+    pub why: Option<String>,
+}
+
+/// How large a sync's pages are, as far as its last runs and what is kept of the object's description tell.
+pub fn pages(store: &Store, sync: &SyncConfig) -> Result<Pages, Error> {
+    let wanted = sync.page_size;
+    let filter = RunFilter { sync: Some(sync.name.clone()), limit: RUNS, ..RunFilter::default() };
+    let runs = store.runs(&filter)?;
+    let read = runs.iter().find(|run| !run.fields.is_empty());
+    let fields = read.map(|run| run.fields.as_slice()).unwrap_or_default();
+    let object = kept_describe(&sync.connections.first, &sync.object, |name| {
+        // Without it nothing is known; it saves calls, no more.
+        store.cached(name).ok().flatten().map(|cached| cached.bytes)
+    });
+    let ceiling = object.and_then(|object| object.ceiling(fields.iter().map(String::as_str)));
+    let ceiling = ceiling.filter(|ceiling| ceiling.most < wanted);
+    Ok(Pages {
+        most: ceiling.as_ref().map_or(wanted, |ceiling| ceiling.most),
+        why: ceiling.map(|ceiling| small_pages(&ceiling, wanted)),
+    })
+}
