@@ -377,6 +377,9 @@ fn open_org_telling(
     let key = match &config.store.key {
         Some(config::Secret::Env(name)) => SealKey::from_env(name)?,
         Some(config::Secret::File(path)) => SealKey::from_file(path)?,
+        Some(command @ config::Secret::Command { .. }) => {
+            SealKey::from_text(&command.to_string(), &command.read()?)?
+        }
         None => SealKey::from_file(&beside(config, "key"))?,
     };
     let mut connections = Vec::new();

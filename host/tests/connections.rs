@@ -112,6 +112,11 @@ async fn a_census_learns_what_others_hold() {
     env.tweak = with_second;
     env.restart().unwrap();
     env.consent_to(&named("second"), false).await.unwrap();
+    env.org.census().await.unwrap();
+    for one in ["main", "second"] {
+        let tally = env.org.approvals(&named(one)).unwrap();
+        assert!(matches!(tally.evidence, Evidence::Census { .. }), "{one}: {tally:?}");
+    }
     let user = env.user().to_owned();
     env.sim.approve_elsewhere(&user, None);
     env.sim.approve_elsewhere(&user, None);

@@ -234,22 +234,59 @@ fn show(address: &str, warning: Option<&str>, args: &Args, out: &Out) -> Result<
     Ok(())
 }
 
-/// The address that the user pastes. It holds a code that can be exchanged for tokens.
+/// The address that the user pastes. It holds a code that can be exchanged for tokens. A slip is asked about again: the
+/// consent counts as an approval already.
 async fn pasted() -> Result<Zeroizing<String>, Failure> {
     let read = tokio::task::spawn_blocking(|| {
-        let mut line = Zeroizing::new(String::with_capacity(4096));
-        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+        loop {
+            let mut line = Zeroizing::new(String::with_capacity(4096));
+            let read = std::io::stdin().lock().read_line(&mut line)?;
+            if read == 0 || is_answer(&line) {
+                return Ok(line);
+            }
+            writeln!(
+                std::io::stderr(),
+                "That is not it: the whole address is wanted, with `code=` in it. Paste it here:"
+            )?;
+        }
     });
     let line = read
         .await
         .map_err(|error| error.to_string())
-        .and_then(|line| line.map_err(|error| error.to_string()));
+        .and_then(|line: std::io::Result<_>| line.map_err(|error| error.to_string()));
     line.map_err(|error| {
         Failure::new("auth.consent", format!("the address could not be read: {error}"))
+    })
+}
+
+/// Whether it is an address that an answer of Salesforce's is in, be it a refusal.
+fn is_answer(line: &str) -> bool {
+    url::Url::parse(line.trim()).is_ok_and(|address| {
+        address.query_pairs().any(|(name, _)| matches!(&*name, "code" | "error"))
     })
 }
 
 fn tell(text: &str) -> Result<(), Failure> {
     writeln!(std::io::stderr(), "{text}")
         .map_err(|error| Failure::new("cli.output", format!("cannot write: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_answer;
+
+    #[test]
+    fn knows_an_answer_from_a_slip() {
+        let callback = "http://localhost:4350/connections/callback";
+        assert!(is_answer(&format!(" {callback}?code=aPrx&state=x\n")));
+        assert!(is_answer(&format!("{callback}?error=access_denied&state=x\n")));
+        for slip in [
+            "\n",
+            "yes",
+            callback,
+            "https://login.salesforce.com/authorize?code_challenge=x&state=y",
+        ] {
+            assert!(!is_answer(slip), "{slip}");
+        }
+    }
 }

@@ -124,6 +124,18 @@ impl Check {
                 Err(fault("names no file", "write its path, for example { file = \"secret.txt\" }"))
             }
             SecretRef::File(path) => Ok(Secret::File(self.path(path))),
+            SecretRef::Command(words) => match words.split_first() {
+                Some((program, arguments)) if !program.is_empty() => {
+                    // A bare name is looked for as the system does.
+                    let path = program.contains('/').then(|| self.path(program));
+                    let program = path.unwrap_or_else(|| program.into());
+                    Ok(Secret::Command { program, arguments: arguments.to_vec() })
+                }
+                _ => Err(fault(
+                    "names no program",
+                    "write it with its arguments, for example { command = [\"secret-tool\", \"lookup\", \"app\", \"kilofold\"] }",
+                )),
+            },
         }
     }
 

@@ -161,7 +161,7 @@ pub struct Store {
     pub cache: Key<NumberOrText>,
     /// How hard raw records are compressed, from 1 (quick) to 19 (small); 1 when left out.
     pub compression: Key<i64>,
-    /// Where the key is that seals tokens at rest: { env = "NAME" } or { file = "path" }; a file beside the store when left out.
+    /// Where the key is that seals tokens at rest: { env = "NAME" }, { file = "path" } or { command = ["program", "argument"] }, for example one that asks the system's keyring; a file beside the store when left out.
     pub key: Key<SecretRef>,
 }
 
@@ -391,6 +391,8 @@ pub enum SecretRef {
     Env(String),
     /// A file.
     File(String),
+    /// What this program prints; its name and its arguments.
+    Command(Vec<String>),
 }
 
 /// A number, or a text that has a unit.
@@ -434,17 +436,17 @@ impl<'de> Visitor<'de> for Shape<SecretRef> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value::<String>()?;
             let next = match key.as_str() {
-                "env" => SecretRef::Env(value),
-                "file" => SecretRef::File(value),
-                _ => return Err(A::Error::unknown_field(&key, &["env", "file"])),
+                "env" => SecretRef::Env(map.next_value()?),
+                "file" => SecretRef::File(map.next_value()?),
+                "command" => SecretRef::Command(map.next_value()?),
+                _ => return Err(A::Error::unknown_field(&key, &["env", "file", "command"])),
             };
             if found.replace(next).is_some() {
-                return Err(A::Error::custom("`env` and `file` exclude each other"));
+                return Err(A::Error::custom("`env`, `file` and `command` exclude each other"));
             }
         }
-        found.ok_or_else(|| A::Error::custom("expected `env` or `file`"))
+        found.ok_or_else(|| A::Error::custom("expected `env`, `file` or `command`"))
     }
 }
 
@@ -513,12 +515,18 @@ macro_rules! shape {
     };
 }
 
-shape!(SecretRef, "{ env = \"NAME\" } or { file = \"path\" }", {
+shape!(SecretRef, "{ env = \"NAME\" }, { file = \"path\" } or { command = [\"program\", \"argument\"] }", {
     "description": "Where a secret is kept; never the secret itself.",
     "type": "object",
     "properties": {
         "env": { "type": "string", "description": "The environment variable that holds it." },
-        "file": { "type": "string", "description": "The file that holds it, relative to this file." }
+        "file": { "type": "string", "description": "The file that holds it, relative to this file." },
+        "command": {
+            "type": "array",
+            "items": { "type": "string" },
+            "minItems": 1,
+            "description": "The program that prints it, for example one that asks the system's keyring, and its arguments."
+        }
     },
     "additionalProperties": false,
     "minProperties": 1,

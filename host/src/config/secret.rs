@@ -1,7 +1,8 @@
 //! Secrets by reference: the file says where one is, never what it is.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use secrecy::SecretString;
 
@@ -14,6 +15,14 @@ pub enum Secret {
     Env(String),
     /// In this file; a line break at its end is not part of the secret.
     File(PathBuf),
+    /// In what this program prints, for example one that asks the system's keyring; a line break at the end is not part of
+    /// the secret.
+    Command {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
 }
 
 impl Secret {
@@ -30,6 +39,7 @@ impl Secret {
             Self::File(path) => {
                 std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?
             }
+            Self::Command { program, arguments } => printed(program, arguments).map_err(wrong)?,
         };
         let text = SecretString::from(text);
         let plain = secrecy::ExposeSecret::expose_secret(&text);
@@ -41,11 +51,24 @@ impl Secret {
     }
 }
 
+/// What a program prints. What it says to standard error, such as a prompt, is for the user to see. Blocks.
+fn printed(program: &Path, arguments: &[String]) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!("it ended with {}", output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|_| "what it prints is not UTF-8".to_owned())
+}
+
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
+            // Its arguments are the user's own affair.
+            Self::Command { program, .. } => write!(f, "command {}", program.display()),
         }
     }
 }
@@ -71,6 +94,27 @@ mod tests {
         assert_eq!(secret.read().unwrap().expose_secret(), "s3cret");
         std::fs::write(&path, "\n").unwrap();
         assert!(secret.read().unwrap_err().to_string().contains("it is empty"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn asks_a_program() {
+        let asked = |script: &str| {
+            let arguments = ["-c".to_owned(), script.to_owned()];
+            Secret::Command { program: "sh".into(), arguments: arguments.into() }.read()
+        };
+        assert_eq!(asked("echo s3cret").unwrap().expose_secret(), "s3cret");
+        for (script, why) in [
+            ("echo s3cret; exit 3", "exit status: 3"),
+            ("true", "it is empty"),
+            ("printf '\\377'", "not UTF-8"),
+        ] {
+            let error = asked(script).unwrap_err().to_string();
+            assert!(error.contains("command sh") && error.contains(why), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        let absent = Secret::Command { program: "./none".into(), arguments: Vec::new() };
+        assert!(absent.read().unwrap_err().to_string().contains("./none"));
     }
 
     #[test]

@@ -303,7 +303,10 @@ impl Sync<'_> {
             let key = format!("{}.config.{name}", self.place);
             let reference = value.as_table().filter(|table| table.len() == 1).and_then(|table| {
                 let text = |key: &str| table.get(key)?.as_str().map(str::to_owned);
-                text("env").map(SecretRef::Env).or_else(|| text("file").map(SecretRef::File))
+                let words = || table.get("command")?.clone().try_into().ok();
+                let named = text("env").map(SecretRef::Env);
+                let named = named.or_else(|| text("file").map(SecretRef::File));
+                named.or_else(|| words().map(SecretRef::Command))
             });
             match reference {
                 Some(reference) => match self.check.secret_ref(&reference) {

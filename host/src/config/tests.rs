@@ -148,6 +148,7 @@ fn everything_may_be_said() {
         per_run = 20
         [store]
         path = "/var/kilofold"
+        key = { command = ["./key.sh", "kilofold"] }
         keep_raw = false
         cache = "1 GiB"
         [web]
@@ -188,6 +189,9 @@ fn everything_may_be_said() {
     let [contact, late, hand] = config.syncs.as_slice() else { panic!("three syncs") };
     let Grant::Jwt { private_key, .. } = &config.connections[0].grant else { panic!("jwt") };
     assert_eq!(*private_key, Secret::File("conf/key.pem".into()));
+    let arguments = vec!["kilofold".to_owned()];
+    let asked = Secret::Command { program: "conf/./key.sh".into(), arguments };
+    assert_eq!(config.store.key, Some(asked));
     assert_eq!(contact.schedule.to_string(), "every 1h30m");
     assert_eq!(contact.fields, Fields::List(vec!["Name".into(), "Account.Name".into()]));
     assert_eq!(contact.plugin_config["limit"], 3);

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use rand::Rng as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::Error;
@@ -56,6 +57,12 @@ impl SealKey {
         let text =
             std::env::var(variable).map(Zeroizing::new).map_err(|error| bad(error.to_string()))?;
         Self::from_base64(&text).map_err(bad)
+    }
+
+    /// The key that was read from this place: 32 bytes in Base64.
+    pub fn from_text(place: &str, text: &SecretString) -> Result<Self, Error> {
+        let bad = |why: String| Error::Key { place: place.to_owned(), why };
+        Self::from_base64(text.expose_secret()).map_err(bad)
     }
 
     fn from_base64(text: &str) -> Result<Self, String> {

@@ -220,7 +220,8 @@ async fn paste(env: &TestEnv, name: &str) -> Output {
     let url = text.lines().find(|line| line.contains("/authorize?")).unwrap().trim();
     let back = org_sim::user::back(url).await.unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    writeln!(stdin, "{back}").unwrap();
+    // Who slips is asked again.
+    writeln!(stdin, "{url}\n\n{back}").unwrap();
     drop(stdin);
     let ended =
         tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();

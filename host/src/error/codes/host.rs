@@ -62,8 +62,8 @@ pub(super) const ALL: &[Explained] = &[
     of(
         "config.secret",
         "a secret cannot be read",
-        "The variable or file that the configuration names has no secret.",
-        "set the variable, or write the secret into the file",
+        "The variable, file or command that the configuration names gives no secret.",
+        "set the variable, write the secret into the file, or let the command print it",
     ),
     of(
         "config.secret-in-file",

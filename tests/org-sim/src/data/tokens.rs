@@ -29,6 +29,9 @@ impl Org {
         let Some(table) = self.table_mut(OBJECT) else { return };
         table.overrides.clear();
         table.rows.clear();
+        // Of pages that were rendered before none is like these.
+        table.revision += 1;
+        let revision = u32::try_from(table.revision % (1 << 32)).unwrap_or_default();
         for (number, line) in (0_u32..).zip(lines) {
             let made = line.made.as_second();
             table.rows.push(Row {
@@ -36,7 +39,7 @@ impl Org {
                 modified: made,
                 stamp: made,
                 edits: 0,
-                revision: number,
+                revision,
                 deleted: false,
                 purged: false,
                 overridden: true,
@@ -56,6 +59,5 @@ impl Org {
             }
         }
         table.by_stamp = ByStamp::default();
-        table.revision += 1;
     }
 }
