@@ -105,12 +105,8 @@ async fn carry(
 /// Chooses what to read: the fields, the window, the query. Tells how many pages the run has committed already.
 async fn open(job: &Job, run: RunId, hold: &Hold) -> Result<(Reader, u32), Error> {
     let caller = job.caller(run, hold.name());
-    // Both are waited for, whatever becomes of one: what was entered in the ledger is sent.
-    let (object, now) = tokio::join!(
-        job.org.describe(&caller, &job.sync.object),
-        job.org.server_time(&caller)
-    );
-    let (object, now) = (object?, now?);
+    let object = job.org.describe(&caller, &job.sync.object).await?;
+    let now = job.org.server_time(&caller).await?;
     let selected = select(&job.sync, &job.plugin.description().reads, &object)?;
     let here = job.here(run).await?;
     let window = window::open(&here.cursor_after, &selected.tracking, now, job.pace());

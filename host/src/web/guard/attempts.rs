@@ -78,6 +78,9 @@ mod tests {
     }
 
     proptest::proptest! {
+        // A case is thousands of attempts.
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
+
         #[test]
         fn memory_is_bounded_and_waits_too(mistakes: u32, many in 0..9000_u32) {
             proptest::prop_assert!(wait(mistakes) <= LONGEST);
