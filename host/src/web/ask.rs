@@ -172,6 +172,21 @@ impl JsonSchema for Moment {
     }
 }
 
+/// A whole number; also one that is spelled with a point, as JSON Schema has it.
+pub(super) fn whole<'de, N: TryFrom<u64>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<N, D::Error> {
+    /// Up to here a double holds every whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let spelled = number.as_f64().filter(|one| one.fract() == 0.0 && (0.0..=EXACT).contains(one));
+    // Within these bounds nothing is lost.
+    let exact = number.as_u64().or(spelled.map(|one| one as u64));
+    exact.and_then(|exact| N::try_from(exact).ok()).ok_or_else(|| {
+        serde::de::Error::custom(format!("{number} is no whole number, or one that is too large"))
+    })
+}
+
 /// How many entries an answer may hold: 1 to 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]

@@ -140,7 +140,14 @@ pub(super) async fn answer(
     let Json(Ended { address }) = ask.body;
     // It holds a code that can be exchanged for tokens.
     let address = Zeroizing::new(address);
-    shared.org.answered_at(&ask.path, &address).await?;
+    let answered = shared.org.answered_at(&ask.path, &address).await;
+    answered.map_err(|error| match error {
+        // Well asked, but it does not end a consent that is in hand.
+        salesforce::Error::Consent { .. } | salesforce::Error::Stray => {
+            Problem::new(StatusCode::CONFLICT, error.code(), error.to_string())
+        }
+        error => error.into(),
+    })?;
     connection(&shared, &ask.path).await.map(Json)
 }
 

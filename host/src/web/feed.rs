@@ -287,23 +287,11 @@ async fn one(shared: Shared, ask: Ask<ConsumerName>) -> Answer<Json<view::Consum
 #[serde(deny_unknown_fields)]
 struct Acknowledgement {
     /// It has everything up to this number: 0 to begin with what is kept.
-    #[serde(deserialize_with = "whole")]
+    #[serde(deserialize_with = "super::ask::whole")]
     acknowledged: u64,
     /// Whether it may go back, to read again what it had acknowledged before.
     #[serde(default)]
     rewind: bool,
-}
-
-/// A whole number; also one that is spelled with a point, as JSON Schema has it.
-fn whole<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    /// Up to here a double holds every whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let number = serde_json::Number::deserialize(deserializer)?;
-    let spelled = number.as_f64().filter(|one| one.fract() == 0.0 && (0.0..=EXACT).contains(one));
-    // Within these bounds nothing is lost.
-    number.as_u64().or(spelled.map(|one| one as u64)).ok_or_else(|| {
-        serde::de::Error::custom(format!("{number} is not a whole number that a feed can have"))
-    })
 }
 
 async fn acknowledge(

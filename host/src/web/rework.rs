@@ -17,6 +17,7 @@ use crate::app;
 use crate::model::{RunId, SyncName};
 use crate::plugin::Field;
 use crate::schedule::{Asked, Work};
+use crate::sync;
 
 /// Adds its routes.
 pub(super) fn add(routes: Routes) -> Routes {
@@ -46,6 +47,8 @@ pub struct SampleWish {
     /// API names of the fields to read; the sync's own fields come on top.
     reads: Vec<Read>,
     /// How many records at most: 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    #[serde(deserialize_with = "super::ask::whole")]
     limit: u16,
 }
 
@@ -81,10 +84,23 @@ async fn sample(
     let Some(sync) = config.sync(&ask.path) else {
         return Err(reader::Error::NoSync(ask.path).into());
     };
-    let sampled = view::Sample::take(&shared.org, shared.reader.store(), sync, &reads, limit).await;
-    sampled
-        .map(Json)
-        .map_err(|error| Problem::new(StatusCode::BAD_GATEWAY, error.code(), error.to_string()))
+    Ok(Json(view::Sample::take(&shared.org, shared.reader.store(), sync, &reads, limit).await?))
+}
+
+impl From<sync::Error> for Problem {
+    fn from(error: sync::Error) -> Self {
+        use sync::Error as E;
+        let status = match error {
+            E::Salesforce(error) => return error.into(),
+            // The configuration, the plugin and the org do not fit together.
+            E::NotQueryable { .. }
+            | E::MissingField { .. }
+            | E::NothingToRead { .. }
+            | E::NeverFetched { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
 }
 
 /// Keys that are looked up at once.
