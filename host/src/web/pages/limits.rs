@@ -1,7 +1,6 @@
 //! Limits: the org's day of API calls, by whom and for what, against what may be spent.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,107 +10,52 @@ use maud::{Markup, html};
 
 use super::chart::{Column, columns};
 use super::ctx::Ctx;
-use super::outlook::{Outlook, outlook};
 use super::parts::{ago, coming, empty, share};
 use super::problem::Refused;
 use super::shell::{Live, Page, Tab, respond};
-use crate::config::Allowance;
-use crate::model::{HourOfCalls, Purpose, Stamp, Usage};
+use crate::model::{Purpose, Stamp};
+use crate::web::outlook::{Day, Expected, Hour};
 use crate::web::text::grouped;
 use crate::web::{Shared, api, view};
 
 /// Colours of syncs in the chart; those that spend less share the last one.
 const COLOURS: [&str; 6] = ["1", "2", "3", "4", "5", "6"];
-const HOUR: Duration = Duration::from_secs(3600);
-/// Hours of the chart.
-const HOURS: u64 = 24;
 
-/// What the page shows.
-struct Shown {
-    limits: view::Limits,
-    hours: Vec<Hour>,
-    /// The most that kilofold may spend, of the org's day as it was last read.
-    allowance: Option<u64>,
-}
+/// Calls of ours that belong to no sync.
+const NO_SYNC: &str = "connections";
 
-/// The counted calls of one hour by who made them: syncs, `connections` for ours that belong to none, and others.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Hour {
-    /// When it began.
-    start: Stamp,
-    by: BTreeMap<String, u64>,
-    /// Those of other applications, as far as the org's readings told.
-    others: u64,
-}
-
-/// The last 24 hours; the last one is that which `now` lies in.
-fn hours(ours: &[HourOfCalls], others: &[(Stamp, u64)], now: Stamp) -> Vec<Hour> {
-    let length = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
-    let last = now.0.div_euclid(length);
-    let first = last - i64::try_from(HOURS).unwrap_or(0) + 1;
-    let mut hours: Vec<Hour> =
-        (first..=last).map(|n| Hour { start: Stamp(n * length), ..Hour::default() }).collect();
-    let place = |at: Stamp| usize::try_from(at.0.div_euclid(length) - first).ok();
-    for sum in ours.iter().filter(|sum| sum.purpose.counted()) {
-        let who = sum.sync.as_ref().map_or("connections", |sync| sync.as_str());
-        if let Some(hour) = place(sum.hour).and_then(|at| hours.get_mut(at)) {
-            *hour.by.entry(who.to_owned()).or_default() += sum.calls;
-        }
-    }
-    for (at, calls) in others {
-        if let Some(hour) = place(*at).and_then(|at| hours.get_mut(at)) {
-            hour.others += calls;
-        }
-    }
-    hours
-}
-
-impl Hour {
-    fn ours(&self) -> u64 {
-        self.by.values().sum()
-    }
-}
-
-/// The most that kilofold may spend of this day.
-fn allowed(allowance: Option<Allowance>, usage: Option<&Usage>) -> Option<u64> {
-    match (allowance?, usage) {
-        (Allowance::Calls(calls), _) => Some(calls),
-        (Allowance::Percent(percent), Some(usage)) => Some(usage.max * u64::from(percent) / 100),
-        (Allowance::Percent(_), None) => None,
-    }
+/// The counted calls of one hour by who made them: syncs, and [`NO_SYNC`].
+fn by(hour: &Hour) -> impl Iterator<Item = (&str, u64)> {
+    let rest = hour.ours.saturating_sub(hour.by_sync.values().sum());
+    let syncs = hour.by_sync.iter().map(|(sync, calls)| (sync.as_str(), *calls));
+    syncs.chain((rest > 0).then_some((NO_SYNC, rest)))
 }
 
 /// The page.
 pub(super) async fn show(State(shared): State<Shared>, ctx: Ctx) -> Result<Response, Refused> {
-    let usage = shared.org.gate().usage();
-    let now = ctx.now;
-    let shown = api::read(&shared, move |reader| {
-        let limits = reader.limits(usage)?;
-        let since = now.minus(HOUR * u32::try_from(HOURS).unwrap_or(24));
-        let store = reader.store();
-        let hours = hours(&store.hours_of_calls(since)?, &store.others_since(since)?, now);
-        let allowance = allowed(reader.config().quota.allowance, limits.reading.as_ref());
-        Ok(Shown { hours, allowance, limits })
-    })
-    .await
-    .map_err(|problem| Refused::new(&ctx, problem))?;
-    let body = body(&shown, &ctx);
+    let report = shared.org.gate().report();
+    let read = api::read(&shared, move |reader| reader.whole_limits(&report));
+    let limits = read.await.map_err(|problem| Refused::new(&ctx, problem))?;
+    let body = body(&limits, &ctx);
     let page = Page { title: "Limits".to_owned(), tab: Tab::Limits, live: Live::All, body };
     Ok(respond(&ctx, StatusCode::OK, &page))
 }
 
-fn body(shown: &Shown, ctx: &Ctx) -> Markup {
+fn body(limits: &view::Limits, ctx: &Ctx) -> Markup {
     html! {
         div.head { div { h1 { "Limits" } p { "All applications of an org share one allowance of API calls over 24 hours." } } }
-        (day(shown, ctx))
-        (chart(shown, ctx))
-        (spent(&shown.limits))
+        @if let Some(whole) = &limits.day {
+            (day(limits, whole, ctx))
+            (chart(whole, limits.counted, ctx))
+            @if !whole.syncs.is_empty() { (costs(&whole.syncs)) }
+        }
+        (spent(limits))
     }
 }
 
 /// The org's day as one bar: ours, others', free, and the lines that kilofold keeps.
-fn day(shown: &Shown, ctx: &Ctx) -> Markup {
-    let Shown { limits, allowance, .. } = shown;
+fn day(limits: &view::Limits, whole: &Day, ctx: &Ctx) -> Markup {
+    let allowance = &whole.allowance;
     let ours = limits.counted;
     let Some(usage) = &limits.reading else {
         return html! {
@@ -126,9 +70,6 @@ fn day(shown: &Shown, ctx: &Ctx) -> Markup {
     let free = usage.max.saturating_sub(usage.used);
     let percent = |calls: u64| format!("{:.2}%", share(calls, usage.max) * 100.0);
     let keep = usage.max.saturating_sub(limits.reserve);
-    let spent: Vec<(Stamp, u64)> =
-        shown.hours.iter().map(|hour| (hour.start, hour.ours() + hour.others)).collect();
-    let ahead = outlook(&spent, usage.used, keep, ctx.now);
     html! {
         section.card aria-labelledby="day" {
             header {
@@ -159,7 +100,7 @@ fn day(shown: &Shown, ctx: &Ctx) -> Markup {
                     }
                     dt { "Reserve" } dd { (grouped(limits.reserve)) span.soft { " calls are left to other applications" } }
                     dt { "Forecast" }
-                    dd { (forecast(&ahead, usage.max, ctx)) }
+                    dd { (forecast(whole, ctx)) }
                     dt { "A run" } dd { @match limits.per_run { Some(calls) => { "may spend " (grouped(calls)) " calls" }, None => "may spend what the day leaves" } }
                 }
             }
@@ -168,20 +109,59 @@ fn day(shown: &Shown, ctx: &Ctx) -> Markup {
 }
 
 /// What the day comes to at the pace of late.
-fn forecast(ahead: &Outlook, max: u64, ctx: &Ctx) -> Markup {
-    let Outlook { an_hour, runs_out } = ahead;
+fn forecast(whole: &Day, ctx: &Ctx) -> Markup {
+    let Day { rate, max, .. } = whole;
     html! {
-        @match runs_out {
-            Some(at) if *at <= ctx.now => span.bad { "all but the reserve is spent" },
+        @match whole.runs_out {
+            Some(at) if at <= ctx.now => span.bad { "the org's calls are spent" },
             Some(at) => {
-                span.warn { "all but the reserve is spent " (coming(*at, ctx)) }
-                span.soft { " at " (grouped(*an_hour)) " calls an hour, the pace of the last three" }
+                span.warn { "the org's calls are spent " (coming(at, ctx)) }
+                span.soft { " at " (grouped(*rate)) " calls an hour, the pace of late" }
             },
-            None if *an_hour == 0 => "nothing was spent in the last three hours",
+            None if *rate == 0 => "nothing was spent of late",
             None => {
-                "it lasts" span.soft { ": at " (grouped(*an_hour)) " calls an hour, the pace of the last three, "
-                    (grouped((an_hour * 24).min(max))) " are spent in a day" }
+                "it lasts" span.soft { ": at " (grouped(*rate)) " calls an hour, the pace of late, "
+                    (grouped((rate * 24).min(*max))) " are spent in a day" }
             },
+        }
+        @if let Some(at) = whole.allowance_out {
+            br;
+            span.warn { "the allowance is spent " (coming(at, ctx)) }
+        }
+    }
+}
+
+/// What each sync costs, and would cost at other intervals.
+fn costs(syncs: &[Expected]) -> Markup {
+    let every = |minutes: u64| match minutes {
+        0..60 => format!("{minutes}m"),
+        _ => format!("{}h", minutes / 60),
+    };
+    html! {
+        section.card aria-labelledby="costs" {
+            header { h2 #costs { "What each sync costs" } p { "calls a day" } }
+            div.scroll tabindex="0" role="region" aria-label="Calls a day by sync" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Sync" } th scope="col" { "Runs" } th scope="col" .n { "Calls" }
+                        @for at in syncs.first().map(|sync| sync.at.as_slice()).unwrap_or_default() { th scope="col" .n { "every " (every(at.minutes)) } }
+                    } }
+                    tbody {
+                        @for sync in syncs {
+                            tr {
+                                th.break scope="row" {
+                                    (sync.sync)
+                                    @if let Some(why) = &sync.small_pages { div.small.soft { (why) } }
+                                    @if let Some(calls) = sync.first_pass { div.small.soft { "its first pass needs " (grouped(calls)) " more" } }
+                                }
+                                td { (sync.schedule) @if sync.paused { span.soft { ", paused" } } }
+                                td.n { (grouped(sync.calls)) }
+                                @for at in &sync.at { td.n { (grouped(at.calls)) } }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }
@@ -206,7 +186,7 @@ fn mark(calls: u64, max: u64, name: &str, above: bool) -> Markup {
 /// Who spent most, with their colours; the rest shares the last colour.
 fn colours(hours: &[Hour]) -> Vec<(String, &'static str, u64)> {
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
-    for (who, calls) in hours.iter().flat_map(|hour| &hour.by) {
+    for (who, calls) in hours.iter().flat_map(by) {
         *sums.entry(who).or_default() += calls;
     }
     let mut sums: Vec<(&str, u64)> = sums.into_iter().collect();
@@ -222,20 +202,20 @@ fn clock(at: Stamp, zone: &TimeZone) -> String {
     at.timestamp().to_zoned_datetime(zone.clone()).strftime("%H:%M").to_string()
 }
 
-fn chart(shown: &Shown, ctx: &Ctx) -> Markup {
-    let who = colours(&shown.hours);
-    let drawn: Vec<Column> = shown
-        .hours
+fn chart(whole: &Day, counted: u64, ctx: &Ctx) -> Markup {
+    let hours = &whole.hours;
+    let who = colours(hours);
+    let drawn: Vec<Column> = hours
         .iter()
         .map(|hour| {
-            let of = |name: &String| hour.by.get(name).copied().unwrap_or(0);
+            let of = |name: &str| by(hour).find(|(who, _)| *who == name).map_or(0, |(_, n)| n);
             let mut parts: Vec<(&'static str, u64)> =
                 who.iter().map(|(name, colour, _)| (*colour, of(name))).collect();
             parts.push(("other", hour.others));
-            let sum = hour.ours() + hour.others;
+            let sum = hour.ours + hour.others;
             let mut title = format!("{}: {} calls", clock(hour.start, &ctx.zone), grouped(sum));
-            for (name, calls) in &hour.by {
-                title.push_str(&format!(", {name} {}", grouped(*calls)));
+            for (name, calls) in by(hour) {
+                title.push_str(&format!(", {name} {}", grouped(calls)));
             }
             if hour.others > 0 {
                 title.push_str(&format!(", other applications {}", grouped(hour.others)));
@@ -243,18 +223,18 @@ fn chart(shown: &Shown, ctx: &Ctx) -> Markup {
             Column { title, parts }
         })
         .collect();
-    let most = shown.hours.iter().map(|hour| hour.ours() + hour.others).max().unwrap_or(0);
-    let others: u64 = shown.hours.iter().map(|hour| hour.others).sum();
+    let most = hours.iter().map(|hour| hour.ours + hour.others).max().unwrap_or(0);
+    let others: u64 = hours.iter().map(|hour| hour.others).sum();
     html! {
         section.card aria-labelledby="hours" {
-            header { h2 #hours { "The last 24 hours" } p { (grouped(shown.limits.counted)) " calls by kilofold" } }
+            header { h2 #hours { "The last 24 hours" } p { (grouped(counted)) " calls by kilofold" } }
             div.in.stack {
                 @if most == 0 { p.soft { "No call was spent in the last 24 hours." } }
                 @else {
                     figure {
                         (columns(&drawn, "calls of the last 24 hours by sync and by other applications, by the hour; the table below has the sums", &format!("at most {} calls an hour", grouped(most))))
                         div.axis aria-hidden="true" {
-                            @for hour in shown.hours.iter().step_by(6) { span { (clock(hour.start, &ctx.zone)) } }
+                            @for hour in hours.iter().step_by(6) { span { (clock(hour.start, &ctx.zone)) } }
                             span { "now" }
                         }
                     }
@@ -315,47 +295,25 @@ fn spent(limits: &view::Limits) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ConnectionName, SyncName};
+    use crate::model::SyncName;
 
-    fn sum(hour: i64, sync: Option<&str>, purpose: Purpose, calls: u64) -> HourOfCalls {
-        let connection = ConnectionName::new("main").unwrap();
-        let sync = sync.map(|name| SyncName::new(name).unwrap());
-        let hour = Stamp(hour * 3_600_000);
-        HourOfCalls { hour, connection, sync, purpose, backfill: false, calls, saved: 0 }
-    }
-
-    #[test]
-    fn calls_fall_into_their_hours() {
-        const H: i64 = 3_600_000;
-        let ours = [
-            sum(76, Some("A"), Purpose::Query, 9),
-            sum(77, Some("A"), Purpose::Query, 1),
-            sum(77, Some("A"), Purpose::QueryMore, 2),
-            sum(100, None, Purpose::Limits, 1),
-            sum(100, Some("A"), Purpose::Versions, 5),
-        ];
-        let others = [(Stamp(76 * H), 7), (Stamp(100 * H), 3)];
-        let hours = hours(&ours, &others, Stamp(100 * H + 60_000));
-        assert_eq!(hours.len(), 24);
-        assert_eq!(hours[0].by, BTreeMap::from([("A".to_owned(), 3)]));
-        assert_eq!(hours[23].by, BTreeMap::from([("connections".to_owned(), 1)]));
-        assert_eq!((hours[0].others, hours[23].others), (0, 3));
-        assert_eq!(hours.iter().map(Hour::ours).sum::<u64>(), 4);
+    fn hour(a: u64, b: u64, rest: u64) -> Hour {
+        let by_sync = [("A", a), ("B", b)];
+        let by_sync = by_sync.map(|(name, calls)| (SyncName::new(name).unwrap(), calls)).into();
+        Hour { ours: a + b + rest, by_sync, ..Hour::default() }
     }
 
     #[test]
     fn who_spends_most_has_the_first_colour() {
-        let by = |n: u64| BTreeMap::from([("A".to_owned(), 1), ("B".to_owned(), n)]);
-        let hours: Vec<Hour> = (1..4).map(|n| Hour { by: by(n), ..Hour::default() }).collect();
+        let hours: Vec<Hour> = (1..4).map(|n| hour(1, n, 0)).collect();
         assert_eq!(colours(&hours), [("B".to_owned(), "1", 6), ("A".to_owned(), "2", 3)]);
     }
 
     #[test]
-    fn an_allowance_is_a_share_of_the_day() {
-        let usage = Usage { used: 5, max: 15_000, at: Stamp(0) };
-        assert_eq!(allowed(Some(Allowance::Percent(50)), Some(&usage)), Some(7_500));
-        assert_eq!(allowed(Some(Allowance::Percent(50)), None), None);
-        assert_eq!(allowed(Some(Allowance::Calls(9)), None), Some(9));
-        assert_eq!(allowed(None, Some(&usage)), None);
+    fn calls_of_no_sync_are_the_rest() {
+        let parts =
+            |hour: &Hour| by(hour).map(|(who, calls)| format!("{who} {calls}")).collect::<Vec<_>>();
+        assert_eq!(parts(&hour(1, 2, 3)), ["A 1", "B 2", "connections 3"]);
+        assert_eq!(parts(&hour(1, 2, 0)), ["A 1", "B 2"]);
     }
 }

@@ -15,7 +15,6 @@ mod imports;
 mod json;
 mod limits;
 mod notices;
-mod outlook;
 mod parts;
 mod plugins;
 mod problem;
