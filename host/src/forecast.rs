@@ -1,11 +1,11 @@
 //! What each sync costs a day, from its runs in the store or, before it has run, from its schedule.
 
 use crate::config::SyncConfig;
-use crate::model::{Stamp, SyncName};
+use crate::model::{Stamp, Standing, SyncName};
 use crate::quota::{PastRun, Usual};
 use crate::salesforce::kept_describe;
 use crate::schedule::plan;
-use crate::store::{Error, RunFilter, Store};
+use crate::store::{Error, Reads, RunFilter, Store};
 use crate::sync::small_pages;
 
 /// So many runs of late are learnt from.
@@ -26,27 +26,33 @@ pub struct Cost {
     pub paused: bool,
 }
 
-/// What a sync costs. Reads its runs of late.
+/// What a sync costs. Looks at its runs of late, in brief.
 pub fn of(store: &Store, sync: &SyncConfig, now: Stamp) -> Result<Cost, Error> {
-    let filter = RunFilter { sync: Some(sync.name.clone()), limit: RUNS, ..RunFilter::default() };
-    let runs = store.runs(&filter)?;
-    let past: Vec<PastRun> = runs
+    let past: Vec<PastRun> = store
+        .strip(&sync.name, RUNS)?
         .iter()
-        .filter(|run| run.trigger.reads() && run.ending.is_some())
-        .filter(|run| run.cursor_before.covered.is_some())
+        .filter(|run| run.reads == Reads::Changes && run.standing != Standing::Running)
         // One that was stopped before it asked for anything says nothing.
-        .filter(|run| run.ending.as_ref().is_some_and(|end| end.is_success()) || run.pages > 0)
-        .map(|run| PastRun { started: run.started, calls: run.calls, records: run.counts.fetched })
+        .filter(|run| {
+            matches!(run.standing, Standing::Succeeded | Standing::SomeFailed) || run.pages > 0
+        })
+        .map(|run| PastRun { started: run.started, calls: run.calls, records: run.fetched })
         .collect();
     let first_pass = store.cursor(&sync.name)?.covered.is_none();
-    let told = runs.iter().find_map(|run| Some(run.expected?.saturating_sub(run.counts.fetched)));
     Ok(Cost {
         sync: sync.name.clone(),
         usual: Usual::of(&past, plan::runs_a_day(&sync.schedule, now), now),
         first_pass,
-        left: told.filter(|_| first_pass),
+        left: if first_pass { left(store, sync)? } else { None },
         paused: store.pause(&sync.name)?.is_some(),
     })
+}
+
+/// Records that the last run which was told of a number has not read.
+fn left(store: &Store, sync: &SyncConfig) -> Result<Option<u64>, Error> {
+    let filter = RunFilter { sync: Some(sync.name.clone()), limit: RUNS, ..RunFilter::default() };
+    let runs = store.runs(&filter)?;
+    Ok(runs.iter().find_map(|run| Some(run.expected?.saturating_sub(run.counts.fetched))))
 }
 
 /// How large the pages of a sync are.
@@ -61,10 +67,13 @@ pub struct Pages {
 /// How large a sync's pages are, as far as its last runs and what is kept of the object's description tell.
 pub fn pages(store: &Store, sync: &SyncConfig) -> Result<Pages, Error> {
     let wanted = sync.page_size;
-    let filter = RunFilter { sync: Some(sync.name.clone()), limit: RUNS, ..RunFilter::default() };
-    let runs = store.runs(&filter)?;
-    let read = runs.iter().find(|run| !run.fields.is_empty());
-    let fields = read.map(|run| run.fields.as_slice()).unwrap_or_default();
+    let mut fields = Vec::new();
+    for brief in store.strip(&sync.name, RUNS)? {
+        fields = store.run(brief.run)?.map(|run| run.fields).unwrap_or_default();
+        if !fields.is_empty() {
+            break;
+        }
+    }
     let object = kept_describe(&sync.connections.first, &sync.object, |name| {
         // Without it nothing is known; it saves calls, no more.
         store.cached(name).ok().flatten().map(|cached| cached.bytes)

@@ -16,7 +16,18 @@ use super::names::{Class, Names};
 use super::runs::{RunFilter, read_run};
 use crate::model::{Run, RunId, Stamp, Standing, SyncName};
 
-/// A run in as few words as a bar of a strip needs.
+/// What a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// What is stored: it asks nobody.
+    Store,
+    /// The whole object.
+    All,
+    /// What changed.
+    Changes,
+}
+
+/// A run in as few words as a bar of a strip needs, and a forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Brief {
     /// Its number.
@@ -31,6 +42,12 @@ pub struct Brief {
     pub fetched: u64,
     /// Records that could not be mapped.
     pub failed: u64,
+    /// Calls that it spent itself.
+    pub calls: u64,
+    /// Pages that it read.
+    pub pages: u64,
+    /// What it reads.
+    pub reads: Reads,
 }
 
 impl Brief {
@@ -43,6 +60,13 @@ impl Brief {
             took: run.ended.map_or(Duration::ZERO, |ended| ended.since(run.started)),
             fetched: run.counts.fetched,
             failed: run.counts.failed,
+            calls: run.calls,
+            pages: run.pages,
+            reads: match run.cursor_before.covered {
+                _ if !run.trigger.reads() => Reads::Store,
+                None => Reads::All,
+                Some(_) => Reads::Changes,
+            },
         }
     }
 
@@ -52,10 +76,17 @@ impl Brief {
         to.number(u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX));
         to.number(self.fetched);
         to.number(self.failed);
+        to.number(self.calls);
+        to.number(self.pages);
+        to.push(match self.reads {
+            Reads::Store => 0,
+            Reads::All => 1,
+            Reads::Changes => 2,
+        });
         to
     }
 
-    /// None for what cannot be read, and for the runs of older stores, whose value is empty.
+    /// None for what cannot be read, and for the runs of older stores, whose value is empty or tells less.
     fn read(run: RunId, payload: &[u8]) -> Option<Self> {
         let mut take = Take(payload);
         let &[standing] = take.exactly(1)? else { return None };
@@ -66,6 +97,14 @@ impl Brief {
             took: Duration::from_millis(take.number()?),
             fetched: take.number()?,
             failed: take.number()?,
+            calls: take.number()?,
+            pages: take.number()?,
+            reads: match take.exactly(1)? {
+                [0] => Reads::Store,
+                [1] => Reads::All,
+                [2] => Reads::Changes,
+                _ => return None,
+            },
         })
     }
 }
@@ -244,6 +283,16 @@ impl Store {
 
     /// The last runs of a sync in brief, the newest first.
     pub fn strip(&self, sync: &SyncName, limit: usize) -> Result<Vec<Brief>, Error> {
+        self.strip_since(sync, Stamp(i64::MIN), limit)
+    }
+
+    /// The runs of a sync that started at this time or later in brief, the newest first, at most `limit`.
+    pub fn strip_since(
+        &self,
+        sync: &SyncName,
+        since: Stamp,
+        limit: usize,
+    ) -> Result<Vec<Brief>, Error> {
         let Some(number) = self.sync_number(sync) else { return Ok(Vec::new()) };
         let prefix = Space::RunOf.key(&[&number.to_be_bytes()]);
         let mut briefs = Vec::new();
@@ -255,10 +304,17 @@ impl Store {
             let id = number_at(&key, prefix.len())
                 .map(RunId)
                 .ok_or_else(|| codec::unfit(&key, "it is no run"))?;
-            match Brief::read(id, &payload) {
-                Some(brief) => briefs.push(brief),
-                None => briefs.extend(self.run(id)?.as_ref().map(Brief::of)),
+            let brief = match Brief::read(id, &payload) {
+                Some(brief) => brief,
+                None => match self.run(id)? {
+                    Some(run) => Brief::of(&run),
+                    None => continue,
+                },
+            };
+            if brief.started < since {
+                break;
             }
+            briefs.push(brief);
         }
         Ok(briefs)
     }
@@ -290,5 +346,30 @@ impl PartialOrd for Head<'_> {
 impl Ord for Head<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.id.cmp(&other.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_store_wrote_is_read_from_the_run() {
+        let brief = Brief {
+            run: RunId(7),
+            standing: Standing::SomeFailed,
+            started: Stamp(-5),
+            took: Duration::from_millis(300),
+            fetched: 1000,
+            failed: 2,
+            calls: 128,
+            pages: 1,
+            reads: Reads::Changes,
+        };
+        let written = brief.write();
+        assert_eq!(Brief::read(RunId(7), &written), Some(brief));
+        for shorter in 0..written.len() {
+            assert_eq!(Brief::read(RunId(7), &written[..shorter]), None);
+        }
     }
 }

@@ -51,7 +51,7 @@ use meta::Meta;
 use names::{Class, Names};
 
 pub use arrivals::{Arrival, ArrivalFilter, ArrivalPlace, Arrivals, Became};
-pub use brief::Brief;
+pub use brief::{Brief, Reads};
 pub use commit::{Commit, Committed, Verdict};
 pub use consumers::{Consumer, Refused, acknowledge};
 pub use deliveries::{DeadLetter, DeliveryState};

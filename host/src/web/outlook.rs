@@ -11,7 +11,7 @@ use super::view;
 use crate::forecast::{self, Cost};
 use crate::model::{HourOfCalls, Stamp, SyncName};
 use crate::quota::{self, Breaker, Report, runs_out};
-use crate::store::RunFilter;
+use crate::store::Reads;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,7 +24,7 @@ const LATELY: usize = 3;
 /// What each sync would cost at these intervals, in minutes.
 const INTERVALS: [u64; 5] = [5, 15, 60, 360, 1440];
 
-/// The most runs that are read to count a day's records.
+/// The most runs of a sync that are looked at to count a day's records.
 const MOST_RUNS: usize = 20_000;
 
 /// The org's day.
@@ -181,20 +181,11 @@ impl Reader {
     }
 
     fn records_since(&self, since: Stamp) -> Result<u64, Error> {
-        let (mut before, mut records, mut seen) = (None, 0, 0);
-        while seen < MOST_RUNS {
-            let filter = RunFilter { before, limit: 500, ..RunFilter::default() };
-            let runs = self.store().runs(&filter)?;
-            let late = runs.iter().take_while(|run| run.started >= since);
-            let mut fresh = 0;
-            for run in late.clone() {
-                fresh += 1;
-                records += if run.trigger.reads() { run.counts.fetched } else { 0 };
-            }
-            if fresh < runs.len() || runs.is_empty() {
-                break;
-            }
-            (before, seen) = (runs.last().map(|run| run.id), seen + fresh);
+        let mut records = 0;
+        for sync in self.store().syncs() {
+            let late = self.store().strip_since(&sync, since, MOST_RUNS)?;
+            let read = late.iter().filter(|run| run.reads != Reads::Store);
+            records += read.map(|run| run.fetched).sum::<u64>();
         }
         Ok(records)
     }

@@ -55,7 +55,12 @@ fn strips_agree(store: &Store) {
     for sync in SYNCS {
         let runs = every(store);
         let of = runs.iter().filter(|run| run.sync.as_str() == sync).map(Brief::of);
-        assert_eq!(store.strip(&name(sync), 5).unwrap(), of.take(5).collect::<Vec<_>>());
+        let all: Vec<Brief> = of.collect();
+        assert_eq!(store.strip(&name(sync), 5).unwrap(), all[..all.len().min(5)]);
+        if let Some(since) = all.get(all.len() / 2).map(|run| run.started) {
+            let late: Vec<Brief> = all.into_iter().filter(|run| run.started >= since).collect();
+            assert_eq!(store.strip_since(&name(sync), since, 1000).unwrap(), late);
+        }
     }
 }
 

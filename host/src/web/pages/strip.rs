@@ -88,10 +88,12 @@ mod tests {
 
     use super::*;
     use crate::model::{RunId, Stamp};
+    use crate::store::Reads;
 
     fn brief(standing: Standing, fetched: u64) -> Brief {
         let (run, started, took) = (RunId(1), Stamp(0), Duration::ZERO);
-        Brief { run, standing, started, took, fetched, failed: 0 }
+        let (calls, pages, reads) = (1, 1, Reads::Changes);
+        Brief { run, standing, started, took, fetched, failed: 0, calls, pages, reads }
     }
 
     #[test]
