@@ -17,7 +17,7 @@ use super::connect;
 use super::pages::{Ctx, Refused};
 use super::problem::Problem;
 use super::reader::{self, Reader};
-use super::routes::Routes;
+use super::routes::{Routes, Verb};
 use super::{export, feed, plugins, rework, view};
 use crate::model::{RecordId, Run, RunId, SyncName};
 use crate::schedule::{self, Asked, SyncStatus};
@@ -38,51 +38,57 @@ pub(super) fn routes(guarded: bool) -> axum::Router<Shared> {
 /// Everything that programs may ask. A route that is missing here does not exist.
 fn table() -> Routes {
     let routes = Routes::default()
-        .get("/healthz", "Whether the process answers.", healthz)
-        .get("/readyz", "Whether the store answers and the host is not stopping.", readyz)
-        .get("/metrics", "What happened and what is, as numbers for Prometheus.", metrics)
-        .get("/api/v1/runs", "Runs, newest first.", runs)
-        .get("/api/v1/runs/{run}", "One run.", run)
-        .get("/api/v1/runs/{run}/pages", "The committed pages of a run, in order.", pages)
-        .get("/api/v1/runs/{run}/failures", "What failed in a run, in order.", failures)
-        .get("/api/v1/syncs", "The configured syncs and how they stand.", syncs)
-        .post("/api/v1/syncs/{sync}/run", "Runs a sync now, or after the run in hand.", run_now)
-        .post(
+        .on(Verb::Get, "/healthz", "Whether the process answers.", healthz)
+        .on(Verb::Get, "/readyz", "Whether the store answers and the host is not stopping.", readyz)
+        .on(Verb::Get, "/metrics", "What happened and what is, as numbers for Prometheus.", metrics)
+        .on(Verb::Get, "/api/v1/runs", "Runs, newest first.", runs)
+        .on(Verb::Get, "/api/v1/runs/{run}", "One run.", run)
+        .on(Verb::Get, "/api/v1/runs/{run}/pages", "The committed pages of a run, in order.", pages)
+        .on(Verb::Get, "/api/v1/runs/{run}/failures", "What failed in a run, in order.", failures)
+        .on(Verb::Get, "/api/v1/syncs", "The configured syncs and how they stand.", syncs)
+        .on(Verb::Post, "/api/v1/syncs/{sync}/run", "Runs a sync now, or after the run in hand.", run_now)
+        .on(
+            Verb::Post,
             "/api/v1/syncs/{sync}/pause",
             "Pauses a sync until it is resumed, over restarts as well.",
             pause,
         )
-        .post("/api/v1/syncs/{sync}/resume", "Lets a paused sync run again.", resume)
-        .get("/api/v1/syncs/{sync}/records", "The stored records of a sync, by id.", records)
-        .get("/api/v1/syncs/{sync}/records/{id}", "One stored record.", record)
-        .get("/api/v1/limits", "What is known of the org's daily API calls.", limits)
-        .get("/api/v1/connections", "The connections and how they stand.", connect::list)
-        .post(
+        .on(Verb::Post, "/api/v1/syncs/{sync}/resume", "Lets a paused sync run again.", resume)
+        .on(Verb::Get, "/api/v1/syncs/{sync}/records", "The stored records of a sync, by id.", records)
+        .on(Verb::Get, "/api/v1/syncs/{sync}/records/{id}", "One stored record.", record)
+        .on(Verb::Get, "/api/v1/limits", "What is known of the org's daily API calls.", limits)
+        .on(Verb::Get, "/api/v1/connections", "The connections and how they stand.", connect::list)
+        .on(
+            Verb::Post,
             "/api/v1/connections/census",
             "Reads Salesforce's list of approvals now, for one API call a user.",
             connect::census,
         )
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/connections/{connection}/connect",
             "Asks for a consent, or connects at once where none is needed.",
             connect::connect,
         )
-        .get(
+        .on(
+            Verb::Get,
             "/api/v1/connections/{connection}/connect",
             "How the last consent stands that was asked for.",
             connect::connecting,
         )
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/connections/{connection}/answer",
             "Takes over the address that the browser ended at, when it could not come back by itself.",
             connect::answer,
         )
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/connections/{connection}/disconnect",
             "Forgets a connection's tokens and gives its approval back.",
             connect::disconnect,
         )
-        .get("/api/v1/events", "Everything that happens, as server-sent events.", events);
+        .on(Verb::Get, "/api/v1/events", "Everything that happens, as server-sent events.", events);
     plugins::add(rework::add(export::add(feed::add(routes))))
 }
 

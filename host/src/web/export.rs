@@ -12,7 +12,7 @@ use super::Shared;
 use super::ask::{Answer, Ask, Reply};
 use super::feed::{LINES, Part, write_line};
 use super::reader::{Error, Reader};
-use super::routes::Routes;
+use super::routes::{Routes, Verb};
 use super::stream::stream;
 use super::view;
 use crate::model::{RecordId, RunId, Stamp, SyncName};
@@ -21,8 +21,18 @@ use crate::store::{OutputRow, RecordRow, State, Wanted};
 /// The routes of exports.
 pub(super) fn add(routes: Routes) -> Routes {
     routes
-        .get("/api/v1/outputs", "Every stored output, each as it is when it is read.", outputs)
-        .get("/api/v1/records", "Every stored record, each as it is when it is read.", records)
+        .on(
+            Verb::Get,
+            "/api/v1/outputs",
+            "Every stored output, each as it is when it is read.",
+            outputs,
+        )
+        .on(
+            Verb::Get,
+            "/api/v1/records",
+            "Every stored record, each as it is when it is read.",
+            records,
+        )
 }
 
 /// What is exported.

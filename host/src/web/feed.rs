@@ -14,7 +14,7 @@ use super::Shared;
 use super::api::{After, read};
 use super::ask::{Answer, Ask, Json, Limit, Reply};
 use super::problem::Problem;
-use super::routes::Routes;
+use super::routes::{Routes, Verb};
 use super::stream::stream;
 use super::view;
 use crate::model::{ConsumerName, SyncName};
@@ -28,26 +28,45 @@ pub(super) const LINES: &str = "application/x-ndjson";
 /// The routes of the feed.
 pub(super) fn add(routes: Routes) -> Routes {
     routes
-        .get("/api/v1/feed", "Changes of outputs, in order; waits for some when asked to.", feed)
-        .get(
+        .on(
+            Verb::Get,
+            "/api/v1/feed",
+            "Changes of outputs, in order; waits for some when asked to.",
+            feed,
+        )
+        .on(
+            Verb::Get,
             "/api/v1/snapshot",
             "Everything that is stored at one number of the feed, which the last line tells.",
             snapshot,
         )
-        .get(
+        .on(
+            Verb::Get,
             "/api/v1/consumers",
             "The named readers of the feed, and how far each is behind.",
             list,
         )
-        .get("/api/v1/consumers/{name}", "One named reader of the feed.", one)
-        .put("/api/v1/consumers/{name}", "Acknowledges changes, and makes the reader.", acknowledge)
-        .delete("/api/v1/consumers/{name}", "Forgets a reader: nothing is kept for it.", forget)
-        .get(
+        .on(Verb::Get, "/api/v1/consumers/{name}", "One named reader of the feed.", one)
+        .on(
+            Verb::Put,
+            "/api/v1/consumers/{name}",
+            "Acknowledges changes, and makes the reader.",
+            acknowledge,
+        )
+        .on(
+            Verb::Delete,
+            "/api/v1/consumers/{name}",
+            "Forgets a reader: nothing is kept for it.",
+            forget,
+        )
+        .on(
+            Verb::Get,
             "/api/v1/consumers/{name}/dead",
             "What a destination of deliveries did not take, in order.",
             dead,
         )
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/consumers/{name}/bury",
             "Forgets what a destination of deliveries did not take.",
             bury,

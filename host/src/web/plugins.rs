@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use super::Shared;
 use super::ask::{Answer, Ask, Json};
 use super::problem::Problem;
-use super::routes::Routes;
+use super::routes::{Routes, Verb};
 use super::view::{Choice, PluginUse, Plugins};
 use crate::app;
 use crate::model::SyncName;
@@ -13,13 +13,15 @@ use crate::model::SyncName;
 /// Adds its routes.
 pub(super) fn add(routes: Routes) -> Routes {
     routes
-        .get("/api/v1/plugins", "The plugins of the syncs, and what they did.", list)
-        .post(
+        .on(Verb::Get, "/api/v1/plugins", "The plugins of the syncs, and what they did.", list)
+        .on(
+            Verb::Post,
             "/api/v1/syncs/{sync}/plugin",
             "Lets a sync use a component that is kept beside the store, once it was checked and tried.",
             enable,
         )
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/syncs/{sync}/plugin/rollback",
             "Lets a sync use again what it used before its present plugin.",
             roll_back,

@@ -152,17 +152,7 @@ impl Reader {
         let limit = capped(limit);
         let found = self.store.failures(run, after, limit)?;
         let next = if found.len() < limit { None } else { found.last().map(|failure| failure.n) };
-        let failures = found
-            .into_iter()
-            .map(|failure| view::FailedRecord {
-                n: failure.n,
-                sync: failure.sync,
-                run: failure.run,
-                id: failure.id,
-                rejection: failure.rejection,
-                raw: view::json_opt(failure.raw),
-            })
-            .collect();
+        let failures = found.into_iter().map(view::FailedRecord::from).collect();
         Ok(view::Failures { failures, next })
     }
 

@@ -11,7 +11,7 @@ use super::api::read;
 use super::ask::{Answer, Ask, Json, Moment, Taken};
 use super::problem::Problem;
 use super::reader;
-use super::routes::Routes;
+use super::routes::{Routes, Verb};
 use super::view::{self, Accepted};
 use crate::app;
 use crate::model::{RunId, SyncName};
@@ -22,22 +22,25 @@ use crate::sync;
 /// Adds its routes.
 pub(super) fn add(routes: Routes) -> Routes {
     routes
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/syncs/{sync}/remap",
             "Maps the stored records of a sync anew with its present plugin; no API call is spent.",
             remap,
         )
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/runs/{run}/retry",
             "Maps the failed records of a run again, from the store; no API call is spent.",
             retry,
         )
-        .post(
+        .on(
+            Verb::Post,
             "/api/v1/syncs/{sync}/sample",
             "A few records of a sync straight from the org, stored nowhere; one API call is spent, or two.",
             sample,
         )
-        .post("/api/v1/lookup", "The bodies of stored outputs of any sync, by their keys.", lookup)
+        .on(Verb::Post, "/api/v1/lookup", "The bodies of stored outputs of any sync, by their keys.", lookup)
 }
 
 /// Which records, and what of them.

@@ -15,6 +15,31 @@ use super::Shared;
 use super::ask::{Answer, Ask, Body, Reply};
 use super::problem::Problem;
 
+/// What a route does.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verb {
+    /// It reads.
+    Get,
+    /// It does something: only operators may ask for it.
+    Post,
+    /// It sets something to what the body says.
+    Put,
+    /// It takes something away.
+    Delete,
+}
+
+impl Verb {
+    /// The method's name to the router, and in the document.
+    fn names(self) -> (MethodFilter, &'static str) {
+        match self {
+            Self::Get => (MethodFilter::GET, "get"),
+            Self::Post => (MethodFilter::POST, "post"),
+            Self::Put => (MethodFilter::PUT, "put"),
+            Self::Delete => (MethodFilter::DELETE, "delete"),
+        }
+    }
+}
+
 /// Routes and what is known of them.
 pub(super) struct Routes {
     router: axum::Router<Shared>,
@@ -43,60 +68,10 @@ impl Default for Routes {
 }
 
 impl Routes {
-    /// A route that reads. `about` is its summary: one sentence.
-    pub(super) fn get<P, Q, R, F, Fut>(self, path: &str, about: &str, handler: F) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + Send + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + 'static,
-        R: Reply + 'static,
-        F: Fn(Shared, Ask<P, Q>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Answer<R>> + Send + 'static,
-    {
-        self.add(MethodFilter::GET, "get", path, about, handler)
-    }
-
-    /// A route that does something: only operators may ask for it.
-    pub(super) fn post<P, Q, B, R, F, Fut>(self, path: &str, about: &str, handler: F) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + Send + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + 'static,
-        B: Body + 'static,
-        R: Reply + 'static,
-        F: Fn(Shared, Ask<P, Q, B>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Answer<R>> + Send + 'static,
-    {
-        self.add(MethodFilter::POST, "post", path, about, handler)
-    }
-
-    /// A route that sets something to what the body says.
-    pub(super) fn put<P, Q, B, R, F, Fut>(self, path: &str, about: &str, handler: F) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + Send + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + 'static,
-        B: Body + 'static,
-        R: Reply + 'static,
-        F: Fn(Shared, Ask<P, Q, B>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Answer<R>> + Send + 'static,
-    {
-        self.add(MethodFilter::PUT, "put", path, about, handler)
-    }
-
-    /// A route that takes something away.
-    pub(super) fn delete<P, Q, R, F, Fut>(self, path: &str, about: &str, handler: F) -> Self
-    where
-        P: DeserializeOwned + JsonSchema + Send + 'static,
-        Q: DeserializeOwned + JsonSchema + Send + 'static,
-        R: Reply + 'static,
-        F: Fn(Shared, Ask<P, Q>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Answer<R>> + Send + 'static,
-    {
-        self.add(MethodFilter::DELETE, "delete", path, about, handler)
-    }
-
-    fn add<P, Q, B, R, F, Fut>(
+    /// A route: what is asked for, by which method, and in one sentence what it does.
+    pub(super) fn on<P, Q, B, R, F, Fut>(
         mut self,
-        filter: MethodFilter,
-        method: &str,
+        verb: Verb,
         path: &str,
         about: &str,
         handler: F,
@@ -113,6 +88,7 @@ impl Routes {
             let answer = handler(shared, ask);
             async move { answer.await.map(Reply::reply) }
         };
+        let (filter, method) = verb.names();
         self.router = self.router.route(path, on(filter, call));
         let operation = self.describe::<P, Q, B, R>(method, path, about);
         let item = self.paths.entry(path).or_insert_with(|| json!({}));

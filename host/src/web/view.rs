@@ -58,6 +58,13 @@ pub struct FailedRecord {
     pub raw: Option<Box<RawValue>>,
 }
 
+impl From<store::Failure> for FailedRecord {
+    fn from(failure: store::Failure) -> Self {
+        let store::Failure { n, sync, run, id, rejection, raw } = failure;
+        Self { n, sync, run, id, rejection, raw: json_opt(raw) }
+    }
+}
+
 /// The failures of a run, in the order in which they happened.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Failures {

@@ -29,11 +29,6 @@ fn consenting(counts: &[(&str, usize)]) -> Setup {
     setup
 }
 
-async fn command(env: &TestEnv, arguments: &[&str]) -> Output {
-    let child = Child::start(&env.config_path(), arguments);
-    tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
-}
-
 /// `kilofold connect`, and a user who approves at the printed address.
 async fn connect(env: &TestEnv, arguments: &[&str]) -> Output {
     let arguments = [&["connect", "--no-browser"], arguments].concat();
@@ -46,21 +41,6 @@ async fn connect(env: &TestEnv, arguments: &[&str]) -> Output {
     .unwrap();
     org_sim::user::visit(&url).await.unwrap();
     assert!(child.alive() || child.errors().contains("error"), "{}", child.errors());
-    tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
-}
-
-async fn serve(env: &TestEnv) -> Child {
-    let config = env.config_path();
-    let start = move || {
-        let mut child = Child::start(&config, &["serve"]);
-        child.says("http://");
-        child
-    };
-    tokio::task::spawn_blocking(start).await.unwrap()
-}
-
-async fn stop(child: Child) -> Output {
-    child.terminate();
     tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
 }
 
@@ -135,17 +115,17 @@ async fn the_command_line_connects_and_disconnects_in_a_host_that_runs() {
     let lines = format!("{PLAIN}\nevery = \"1h\"");
     let mut env =
         consenting(&[("Contact", 900)]).sync("Contact", "passthrough", &lines).start().await;
-    let host = serve(&env).await;
-    let runs = async |env: &TestEnv| command(env, &["imports", "--json"]).await.json();
+    let host = env.serve().await;
+    let runs = async |env: &TestEnv| env.command(&["imports", "--json"]).await.json();
     // Not connected: the first run waits for it.
     let ran = until(async || runs(&env).await["runs"][0]["ended"].is_number()).await;
     assert!(ran);
     let first = runs(&env).await["runs"][0].clone();
     assert_eq!(first["ending"]["code"], "auth.not-connected", "{first}");
     assert_eq!(first["ending"]["outcome"], "paused");
-    let listed = command(&env, &["connections"]).await;
+    let listed = env.command(&["connections"]).await;
     assert!(listed.out.contains("not connected") && listed.out.contains("kilofold connect main"));
-    let sync = command(&env, &["sync", "list", "--json"]).await.json();
+    let sync = env.command(&["sync", "list", "--json"]).await.json();
     assert_eq!(sync["syncs"][0]["state"], "awaiting-connection");
 
     let connected = connect(&env, &[]).await;
@@ -156,7 +136,7 @@ async fn the_command_line_connects_and_disconnects_in_a_host_that_runs() {
     let done = async || runs(&env).await["runs"][0]["ending"]["outcome"] == "succeeded";
     assert!(until(done).await);
     assert_eq!(runs(&env).await["runs"][0]["trigger"], "resume");
-    let found = command(&env, &["connections", "--json"]).await.json();
+    let found = env.command(&["connections", "--json"]).await.json();
     let main = &found["connections"][0];
     assert_eq!((&main["state"], &main["user"]), (&"healthy".into(), &FIRST.into()), "{main}");
     assert_eq!((&main["approvals"]["number"], &main["syncs"][0]), (&1.into(), &"Contact".into()));
@@ -165,9 +145,9 @@ async fn the_command_line_connects_and_disconnects_in_a_host_that_runs() {
     // Revoked in Salesforce: shown with the cause, and made again.
     env.sim.revoke_approvals(None);
     env.sim.expire_access_tokens();
-    let ran = command(&env, &["sync", "now", "Contact"]).await;
+    let ran = env.command(&["sync", "now", "Contact"]).await;
     assert_eq!(ran.code(), 3, "{ran:?}");
-    let listed = command(&env, &["connections"]).await;
+    let listed = env.command(&["connections"]).await;
     for words in ["reconnect", "revoked in Salesforce", "kilofold connect main"] {
         assert!(listed.out.contains(words), "{words}: {}", listed.out);
     }
@@ -178,16 +158,16 @@ async fn the_command_line_connects_and_disconnects_in_a_host_that_runs() {
 
     // Disconnected: the approval is given back, and the syncs wait.
     assert_eq!(env.sim.approvals(FIRST), 1);
-    let gone = command(&env, &["disconnect", "main"]).await;
+    let gone = env.command(&["disconnect", "main"]).await;
     assert_eq!(gone.code(), 0, "{gone:?}");
     assert_eq!(env.sim.approvals(FIRST), 0);
-    assert_eq!(command(&env, &["sync", "now", "Contact"]).await.code(), 3);
-    let ended = stop(host).await;
+    assert_eq!(env.command(&["sync", "now", "Contact"]).await.code(), 3);
+    let ended = host.stop().await;
     assert_eq!(ended.code(), 0, "{ended:?}");
     // And the same without a host: one callback address serves both.
     assert_eq!(connect(&env, &["main"]).await.code(), 0);
-    assert_eq!(command(&env, &["sync", "now", "Contact"]).await.code(), 0);
-    assert_eq!(command(&env, &["disconnect", "main"]).await.code(), 0);
+    assert_eq!(env.command(&["sync", "now", "Contact"]).await.code(), 0);
+    assert_eq!(env.command(&["disconnect", "main"]).await.code(), 0);
     env.open().await;
     env.assert_mirrors_org(&["Contact"]);
     env.assert_ledger_agrees();
@@ -330,11 +310,11 @@ async fn the_sixth_approval_is_refused_and_a_census_knows_of_others() {
     for _ in 0..3 {
         env.sim.approve_elsewhere(FIRST, None);
     }
-    let before = command(&env, &["connections", "--json"]).await.json();
+    let before = env.command(&["connections", "--json"]).await.json();
     assert_eq!(before["connections"][0]["approvals"]["number"], 1);
     // The census says what nobody here could know; it costs one call.
     let counted = env.sim.api_calls();
-    let asked = command(&env, &["connections", "--ask"]).await;
+    let asked = env.command(&["connections", "--ask"]).await;
     assert_eq!(asked.code(), 0, "{asked:?}");
     assert!(asked.out.contains("4/5"), "{}", asked.out);
     assert!(
@@ -343,18 +323,18 @@ async fn the_sixth_approval_is_refused_and_a_census_knows_of_others() {
         asked.out
     );
     assert_eq!(env.sim.api_calls(), counted + 1);
-    let limits = command(&env, &["limits", "--json"]).await.json();
+    let limits = env.command(&["limits", "--json"]).await.json();
     assert!(limits.to_string().contains("census"), "{limits}");
     // The fifth with a warning; the sixth not at all.
     let fifth = connect(&env, &["second"]).await;
     assert_eq!(fifth.code(), 0, "{fifth:?}");
     assert!(fifth.err.contains("approval 5 of the 5"), "{}", fifth.err);
     env.sim.approve_elsewhere(FIRST, Some("Data Loader"));
-    assert_eq!(command(&env, &["disconnect", "second"]).await.code(), 0);
+    assert_eq!(env.command(&["disconnect", "second"]).await.code(), 0);
     env.sim.approve_elsewhere(FIRST, None);
-    assert_eq!(command(&env, &["connections", "--ask"]).await.code(), 0);
+    assert_eq!(env.command(&["connections", "--ask"]).await.code(), 0);
     let requests = env.sim.requests().len();
-    let sixth = command(&env, &["connect", "second", "--no-browser"]).await;
+    let sixth = env.command(&["connect", "second", "--no-browser"]).await;
     assert_eq!(sixth.code(), 3, "{sixth:?}");
     // It is broken into lines.
     let told = sixth.err.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -365,9 +345,9 @@ async fn the_sixth_approval_is_refused_and_a_census_knows_of_others() {
     assert_eq!(env.sim.approvals(FIRST), 5);
     // Asked for expressly, Salesforce ends the oldest: that of main, as was said.
     assert_eq!(connect(&env, &["second", "--anyway"]).await.code(), 0);
-    let ran = command(&env, &["sync", "now", "Contact"]).await;
+    let ran = env.command(&["sync", "now", "Contact"]).await;
     assert_eq!(ran.code(), 3, "{ran:?}");
-    let after = command(&env, &["connections", "--json"]).await.json();
+    let after = env.command(&["connections", "--json"]).await.json();
     assert_eq!(after["connections"][0]["state"], "reconnect needed");
     let why = after["connections"][0]["why"].as_str().unwrap();
     assert!(why.contains("five-connection rule"), "{why}");
@@ -384,7 +364,7 @@ async fn a_user_of_another_org_is_turned_away() {
     setup.connections = vec![connection("other", FOREIGN, "")];
     let env = setup.start().await;
     assert_eq!(connect(&env, &["main"]).await.code(), 0);
-    let host = serve(&env).await;
+    let host = env.serve().await;
     for _ in 0..2 {
         let mixed = connect(&env, &["other"]).await;
         assert_eq!(mixed.code(), 3, "{mixed:?}");
@@ -394,12 +374,12 @@ async fn a_user_of_another_org_is_turned_away() {
         }
         assert_eq!(env.sim.approvals(FOREIGN), 0, "given back");
     }
-    let found = command(&env, &["connections", "--json"]).await.json();
+    let found = env.command(&["connections", "--json"]).await.json();
     let state = |at: usize| found["connections"][at]["state"].as_str().unwrap().to_owned();
     assert_eq!([state(0), state(1)], ["healthy", "not connected"]);
     assert_eq!(found["connections"][1]["approvals"]["number"], 0);
-    assert_eq!(command(&env, &["sync", "now", "Contact"]).await.code(), 0);
-    assert_eq!(stop(host).await.code(), 0);
+    assert_eq!(env.command(&["sync", "now", "Contact"]).await.code(), 0);
+    assert_eq!(host.stop().await.code(), 0);
 }
 
 /// The page's own road: the address from the API, the consent page with its button, the host's callback.
@@ -409,7 +389,7 @@ async fn a_consent_that_the_page_asks_for_ends_at_the_hosts_own_callback() {
     let mut setup = consenting(&[("Contact", 300)]).sync("Contact", "passthrough", &lines);
     setup.sim.auto_approve = false;
     let env = setup.start().await;
-    let host = serve(&env).await;
+    let host = env.serve().await;
     let http = client();
     let base = format!("http://127.0.0.1:{}", env.listen);
     let connect = async || -> Value {
@@ -453,9 +433,9 @@ async fn a_consent_that_the_page_asks_for_ends_at_the_hosts_own_callback() {
     );
     // The denied one counts, as Salesforce may count it.
     assert_eq!(stands["status"]["approvals"]["number"], 2);
-    let runs = async || command(&env, &["imports", "--json"]).await.json()["runs"][0].clone();
+    let runs = async || env.command(&["imports", "--json"]).await.json()["runs"][0].clone();
     assert!(until(async || runs().await["ending"]["outcome"] == "succeeded").await);
-    assert_eq!(stop(host).await.code(), 0);
+    assert_eq!(host.stop().await.code(), 0);
 }
 
 fn client() -> reqwest::Client {

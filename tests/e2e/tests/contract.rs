@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Child, Setup, TestEnv};
+use support::Setup;
 
 /// Pinned, so that a new release finds its new things in a change of its own.
 const RELEASE: &str = "schemathesis==4.32.5";
@@ -43,16 +43,6 @@ fn schemathesis() -> Result<PathBuf, String> {
     Ok(program)
 }
 
-async fn serve(env: &TestEnv) -> Child {
-    let config = env.config_path();
-    let start = move || {
-        let mut child = Child::start(&config, &["serve"]);
-        child.says("http://");
-        child
-    };
-    tokio::task::spawn_blocking(start).await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_does_what_its_document_says() {
     let found = tokio::task::spawn_blocking(schemathesis).await.unwrap();
@@ -68,7 +58,7 @@ async fn the_api_does_what_its_document_says() {
         Setup::new(&[("Contact", 300)]).sync("Contact", "contact-to-person", "").open().await;
     env.run("Contact").await;
     env.close();
-    let host = serve(&env).await;
+    let host = env.serve().await;
     let url = format!("http://127.0.0.1:{}/api/v1/openapi.json", env.listen);
     let folder = env.folder.path().to_owned();
     let asked = move || {

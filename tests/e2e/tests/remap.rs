@@ -7,13 +7,8 @@ use std::time::Duration;
 use kilofold::model::{Ending, RunId, Trigger};
 use kilofold::store::State;
 use serde_json::Value;
-use support::{Child, Output, Setup, TestEnv, id, name, plugin, sync};
+use support::{Child, Setup, TestEnv, id, name, plugin, sync};
 use tokio_util::sync::CancellationToken;
-
-async fn command(env: &TestEnv, arguments: &[&str]) -> Output {
-    let child = Child::start(&env.config_path(), arguments);
-    tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
-}
 
 /// The same plugin as another component: with a custom section that nothing reads.
 fn rebuilt(component: &Path, to: &Path) {
@@ -223,36 +218,30 @@ async fn the_host_maps_again_while_it_serves() {
     env.write_config();
     env.close();
 
-    let config = env.config_path();
-    let host = tokio::task::spawn_blocking(move || {
-        let mut child = Child::start(&config, &["serve"]);
-        child.says("http://");
-        child
-    });
-    let host = host.await.unwrap();
-    let syncs = command(&env, &["sync", "list", "--json"]).await.json();
+    let host = env.serve().await;
+    let syncs = env.command(&["sync", "list", "--json"]).await.json();
     assert_eq!(syncs["syncs"][0]["remap"]["records"], 1_500, "{syncs}");
-    let list = command(&env, &["imports"]).await;
+    let list = env.command(&["imports"]).await;
     assert!(list.out.contains("kilofold remap Contact"), "{list:?}");
 
     let asked = env.sim.requests().len();
-    let retried = command(&env, &["retry", &broken.id.to_string(), "--json"]).await.json();
+    let retried = env.command(&["retry", &broken.id.to_string(), "--json"]).await.json();
     assert_eq!(
         (&retried[0]["trigger"], &retried[0]["counts"]["mapped"]),
         (&"retry".into(), &1.into())
     );
-    let remapped = command(&env, &["remap", "Contact", "--json"]).await.json();
+    let remapped = env.command(&["remap", "Contact", "--json"]).await.json();
     assert_eq!(remapped[0]["trigger"], "remap");
     assert_eq!(remapped[0]["counts"]["mapped"], 1_499, "{remapped}");
     assert_eq!(remapped[0]["counts"]["unchanged"], 1);
-    let queued = command(&env, &["remap", "Contact", "--since", "2020-01-01", "--no-wait"]).await;
+    let queued = env.command(&["remap", "Contact", "--since", "2020-01-01", "--no-wait"]).await;
     assert!(queued.out.contains("mapped anew"), "{queued:?}");
     assert_eq!(env.sim.requests().len(), asked, "the org was asked");
-    let unknown = command(&env, &["retry", "99"]).await;
+    let unknown = env.command(&["retry", "99"]).await;
     assert!(unknown.code() == 1 && unknown.err.contains("run.unknown"), "{unknown:?}");
-    let unknown = command(&env, &["remap", "Nobody"]).await;
+    let unknown = env.command(&["remap", "Nobody"]).await;
     assert!(unknown.err.contains("sync.unknown"), "{unknown:?}");
-    let syncs: Value = command(&env, &["sync", "list", "--json"]).await.json();
+    let syncs: Value = env.command(&["sync", "list", "--json"]).await.json();
     assert_eq!(syncs["syncs"][0]["remap"], Value::Null, "{syncs}");
     host.terminate();
     assert_eq!(tokio::task::spawn_blocking(move || host.wait()).await.unwrap().code(), 0);

@@ -2,27 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use serde_json::Value;
-use support::{Child, Output, Setup, TestEnv};
-
-async fn command(env: &TestEnv, arguments: &[&str]) -> Output {
-    let child = Child::start(&env.config_path(), arguments);
-    tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
-}
-
-async fn serve(env: &TestEnv) -> Child {
-    let config = env.config_path();
-    let start = move || {
-        let mut child = Child::start(&config, &["serve"]);
-        child.says("http://");
-        child
-    };
-    tokio::task::spawn_blocking(start).await.unwrap()
-}
-
-async fn stop(child: Child) -> Output {
-    child.terminate();
-    tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
-}
+use support::{Child, Setup, TestEnv};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_init_to_a_graceful_stop() {
@@ -32,26 +12,26 @@ async fn from_init_to_a_graceful_stop() {
         .start()
         .await;
     let written = std::fs::read_to_string(env.config_path()).unwrap();
-    assert_eq!(command(&env, &["init"]).await.code(), 2, "init overwrites nothing");
+    assert_eq!(env.command(&["init"]).await.code(), 2, "init overwrites nothing");
     std::fs::remove_file(env.config_path()).unwrap();
-    assert_eq!(command(&env, &["init"]).await.code(), 0);
+    assert_eq!(env.command(&["init"]).await.code(), 0);
     assert!(env.path("kilofold.schema.json").is_file());
     // What init writes is sound but for the names that only the user knows.
-    assert_eq!(command(&env, &["check", "--offline"]).await.code(), 0);
+    assert_eq!(env.command(&["check", "--offline"]).await.code(), 0);
     std::fs::write(env.config_path(), written).unwrap();
 
-    let nothing = command(&env, &["imports"]).await;
+    let nothing = env.command(&["imports"]).await;
     assert!(!nothing.status.success() && nothing.err.contains("store.none"), "{nothing:?}");
-    let connected = command(&env, &["connect", "--json"]).await.json();
+    let connected = env.command(&["connect", "--json"]).await.json();
     assert_eq!(connected["connections"][0]["state"], "healthy");
-    let check = command(&env, &["check", "--json"]).await.json();
+    let check = env.command(&["check", "--json"]).await.json();
     assert_eq!(check["sound"], true, "{check}");
-    let ran = command(&env, &["sync", "now", "Contact", "--json", "--log", "trace"]).await;
+    let ran = env.command(&["sync", "now", "Contact", "--json", "--log", "trace"]).await;
     assert_eq!(ran.json()[0]["counts"]["fetched"], 2_500);
     assert!(ran.err.contains("Run started") && ran.err.contains("request answered"), "{}", ran.err);
 
-    let host = serve(&env).await;
-    let runs = command(&env, &["sync", "now", "--json"]).await.json();
+    let host = env.serve().await;
+    let runs = env.command(&["sync", "now", "--json"]).await.json();
     let endings: Vec<&str> = runs
         .as_array()
         .unwrap()
@@ -60,11 +40,11 @@ async fn from_init_to_a_graceful_stop() {
         .collect();
     assert!(endings.iter().all(|ending| ending.starts_with("succeeded")), "{endings:?}");
     // Connected again by the host that holds the store.
-    let again = command(&env, &["connect"]).await;
+    let again = env.command(&["connect"]).await;
     assert!(again.status.success() && again.out.contains("main is connected"), "{again:?}");
     let asked = env.sim.requests().len();
     let serving = readings(&env).await;
-    let ended = stop(host).await;
+    let ended = host.stop().await;
     assert_eq!(ended.code(), 0, "{ended:?}");
     let stopped = readings(&env).await;
     for ((command, one), (_, other)) in serving.iter().zip(&stopped) {
@@ -93,9 +73,9 @@ async fn readings(env: &TestEnv) -> Vec<(Vec<&'static str>, Value)> {
     let mut answers = Vec::new();
     for command_line in commands {
         let arguments = [command_line, &["--json"]].concat();
-        answers.push((command_line.to_vec(), command(env, &arguments).await.json()));
+        answers.push((command_line.to_vec(), env.command(&arguments).await.json()));
     }
-    let limits = command(env, &["limits", "--json"]).await.json();
+    let limits = env.command(&["limits", "--json"]).await.json();
     answers.push((vec!["limits"], limits["spent"].clone()));
     answers
 }
@@ -107,7 +87,7 @@ async fn a_user_consents_at_the_printed_address() {
     setup.sim.require_pkce = true;
     setup.sim.rotate_refresh_tokens = true;
     let env = setup.start().await;
-    let refused = command(&env, &["sync", "now"]).await;
+    let refused = env.command(&["sync", "now"]).await;
     assert!(!refused.status.success() && refused.out.contains("auth.not-connected"), "{refused:?}");
     let config = env.config_path();
     let (connect, url) = tokio::task::spawn_blocking(move || {
@@ -123,7 +103,7 @@ async fn a_user_consents_at_the_printed_address() {
     assert_eq!(connected.code(), 0, "{connected:?}");
     for _ in 0..2 {
         env.sim.expire_access_tokens();
-        let ran = command(&env, &["sync", "now", "--json"]).await.json();
+        let ran = env.command(&["sync", "now", "--json"]).await.json();
         assert_eq!(
             ran[0]["ending"]["outcome"].as_str().unwrap().split('-').next(),
             Some("succeeded")
@@ -139,14 +119,14 @@ async fn a_signal_ends_a_run_at_its_cursor() {
         .start()
         .await;
     env.sim.set_latency(std::time::Duration::from_millis(60));
-    let host = serve(&env).await;
+    let host = env.serve().await;
     while env.pages_of("Contact").len() < 6 {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
-    let ended = stop(host).await;
+    let ended = host.stop().await;
     assert_eq!(ended.code(), 0, "{ended:?}");
     env.sim.set_latency(std::time::Duration::ZERO);
-    let imports = command(&env, &["imports", "--json"]).await.json();
+    let imports = env.command(&["imports", "--json"]).await.json();
     assert_eq!(imports["runs"][0]["ending"]["outcome"], "interrupted");
     env.open().await;
     let run = env.run_well("Contact").await;
@@ -164,7 +144,7 @@ async fn a_limit_and_an_interruption_have_exit_codes() {
         Setup::new(&[("Contact", 3_000)]).sync("Contact", "passthrough", "fields = [\"LastName\"]");
     setup.quota = "per_run = 2".to_owned();
     let mut env = setup.start().await;
-    let limited = command(&env, &["sync", "now", "--json"]).await;
+    let limited = env.command(&["sync", "now", "--json"]).await;
     assert_eq!(limited.code(), 4, "{limited:?}");
     let runs: Value = serde_json::from_str(&limited.out).unwrap();
     assert_eq!(runs[0]["ending"]["code"], "limit.run", "{runs}");
@@ -183,7 +163,7 @@ async fn a_limit_and_an_interruption_have_exit_codes() {
     assert_eq!(interrupted.code(), 130, "{interrupted:?}");
 
     env.sim.set_latency(std::time::Duration::ZERO);
-    let ended = command(&env, &["sync", "now", "--json"]).await;
+    let ended = env.command(&["sync", "now", "--json"]).await;
     assert_eq!(ended.code(), 0, "{ended:?}");
     env.open().await;
     env.assert_mirrors_org(&["Contact"]);

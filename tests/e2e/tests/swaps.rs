@@ -9,12 +9,7 @@ use kilofold::events::Event;
 use kilofold::model::{Ending, Trigger};
 use kilofold::web::view::PluginUse;
 use serde_json::Value;
-use support::{Child, Output, Setup, TestEnv, name, plugin, sync};
-
-async fn command(env: &TestEnv, arguments: &[&str]) -> Output {
-    let child = Child::start(&env.config_path(), arguments);
-    tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
-}
+use support::{Setup, TestEnv, name, plugin, sync};
 
 /// The same plugin as another component: with a custom section that nothing reads.
 fn rebuilt(component: &Path, build: u8, to: &Path) -> String {
@@ -151,23 +146,8 @@ async fn a_plugin_that_breaks_on_stored_records_is_not_taken() {
     assert_eq!(now.work.unwrap().traps["plugin.panic"], 1);
 }
 
-async fn serve(env: &TestEnv) -> Child {
-    let config = env.config_path();
-    let started = tokio::task::spawn_blocking(move || {
-        let mut child = Child::start(&config, &["serve"]);
-        child.says("http://");
-        child
-    });
-    started.await.unwrap()
-}
-
-async fn stop(host: Child) {
-    host.terminate();
-    assert_eq!(tokio::task::spawn_blocking(move || host.wait()).await.unwrap().code(), 0);
-}
-
 async fn list(env: &TestEnv) -> Value {
-    command(env, &["plugin", "list", "--json"]).await.json()["plugins"][0].clone()
+    env.command(&["plugin", "list", "--json"]).await.json()["plugins"][0].clone()
 }
 
 /// With and without a host.
@@ -185,61 +165,59 @@ async fn an_operator_enables_a_component_and_goes_back() {
     let other = other.to_str().unwrap();
 
     for serving in [false, true] {
-        let host = if serving { Some(serve(&env).await) } else { None };
+        let host = if serving { Some(env.serve().await) } else { None };
         let before = list(&env).await;
         assert_eq!(
             (&before["plugin"]["digest"], &before["chosen"]),
             (&first.as_str().into(), &Value::Null)
         );
         assert_eq!(before["description"]["name"], "contact-to-person");
-        let enabled = command(&env, &["plugin", "enable", other, "--sync", "Contact"]).await;
+        let enabled = env.command(&["plugin", "enable", other, "--sync", "Contact"]).await;
         assert!(enabled.code() == 0 && enabled.out.contains(&second[..12]), "{enabled:?}");
         let now = list(&env).await;
         assert_eq!(now["plugin"]["digest"], second);
         assert!(!now["chosen"].is_null() && now["before"]["digest"] == first, "{now}");
-        let run = command(&env, &["sync", "now", "Contact", "--json"]).await.json();
+        let run = env.command(&["sync", "now", "Contact", "--json"]).await.json();
         assert_eq!(run[0]["plugin"]["digest"], second);
         // What does not fit is refused, and nothing changes.
-        let wrong =
-            command(&env, &["plugin", "enable", "lead-to-person", "--sync", "Contact"]).await;
+        let wrong = env.command(&["plugin", "enable", "lead-to-person", "--sync", "Contact"]).await;
         assert!(wrong.code() == 1 && wrong.err.contains("plugin.object"), "{wrong:?}");
         assert_eq!(list(&env).await["plugin"]["digest"], second);
 
         // Back, though the file is gone: components are kept.
         let away = env.path("away.wasm");
         std::fs::rename(&file, &away).unwrap();
-        let back = command(&env, &["plugin", "rollback", "Contact", "--json"]).await.json();
+        let back = env.command(&["plugin", "rollback", "Contact", "--json"]).await.json();
         assert_eq!(back["plugin"]["digest"], first);
         assert!(!back["chosen"].is_null(), "the file that is configured is not there");
-        let none = command(&env, &["plugin", "rollback", "Contact"]).await;
+        let none = env.command(&["plugin", "rollback", "Contact"]).await;
         assert!(none.code() == 1 && none.err.contains("plugin.no-former"), "{none:?}");
         std::fs::rename(&away, &file).unwrap();
         // And to what the configuration names.
-        let named =
-            command(&env, &["plugin", "enable", "--sync", "Contact", "--json"]).await.json();
+        let named = env.command(&["plugin", "enable", "--sync", "Contact", "--json"]).await.json();
         assert_eq!(
             (&named["plugin"]["digest"], &named["chosen"]),
             (&first.as_str().into(), &Value::Null)
         );
-        let table = command(&env, &["plugin", "list"]).await;
+        let table = env.command(&["plugin", "list"]).await;
         assert!(table.out.contains(" ok") && table.out.contains(&first[..12]), "{table:?}");
         if let Some(host) = host {
-            stop(host).await;
+            assert_eq!(host.stop().await.code(), 0);
         }
     }
 
     // Without its file a sync cannot run, is shown with the reason, and can still be put to rights.
-    command(&env, &["plugin", "enable", other, "--sync", "Contact"]).await;
-    command(&env, &["plugin", "enable", "--sync", "Contact"]).await;
+    env.command(&["plugin", "enable", other, "--sync", "Contact"]).await;
+    env.command(&["plugin", "enable", "--sync", "Contact"]).await;
     std::fs::remove_file(&file).unwrap();
-    let broken = command(&env, &["plugin", "list"]).await;
+    let broken = env.command(&["plugin", "list"]).await;
     assert!(
         broken.out.contains("plugin.unreadable") && broken.out.contains("broken"),
         "{broken:?}"
     );
-    let back = command(&env, &["plugin", "rollback", "Contact", "--json"]).await.json();
+    let back = env.command(&["plugin", "rollback", "Contact", "--json"]).await.json();
     assert!(back["plugin"]["digest"].is_string(), "{back}");
-    command(&env, &["sync", "now", "Contact", "--json"]).await.json();
+    env.command(&["sync", "now", "Contact", "--json"]).await.json();
 
     // A digest in the configuration is the last word.
     env.syncs =
@@ -250,7 +228,7 @@ async fn an_operator_enables_a_component_and_goes_back() {
         (&pinned["plugin"]["digest"], &pinned["pinned"]),
         (&second.as_str().into(), &second.as_str().into())
     );
-    let refused = command(&env, &["plugin", "rollback", "Contact"]).await;
+    let refused = env.command(&["plugin", "rollback", "Contact"]).await;
     assert!(refused.err.contains("plugin.pinned"), "{refused:?}");
 }
 
@@ -261,7 +239,7 @@ async fn a_host_looks_at_the_files_of_plugins() {
     let env = Setup::new(&[("Contact", 10)]).sync("Contact", "contact.wasm", "").start().await;
     let file = env.path("contact.wasm");
     rebuilt(&contact, 1, &file);
-    let host = serve(&env).await;
+    let host = env.serve().await;
     let second = rebuilt(&contact, 2, &file);
     let mut tries = 0;
     while list(&env).await["plugin"]["digest"] != second.as_str() {
@@ -270,5 +248,5 @@ async fn a_host_looks_at_the_files_of_plugins() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(host.errors().contains("Plugin changed"));
-    stop(host).await;
+    assert_eq!(host.stop().await.code(), 0);
 }

@@ -3,27 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use serde_json::{Value, json};
-use support::{Child, Output, Setup, TestEnv, name, plugin};
-
-async fn command(env: &TestEnv, arguments: &[&str]) -> Output {
-    let child = Child::start(&env.config_path(), arguments);
-    tokio::task::spawn_blocking(move || child.wait()).await.unwrap()
-}
-
-async fn serve(env: &TestEnv) -> Child {
-    let config = env.config_path();
-    let started = tokio::task::spawn_blocking(move || {
-        let mut child = Child::start(&config, &["serve"]);
-        child.says("http://");
-        child
-    });
-    started.await.unwrap()
-}
-
-async fn stop(host: Child) {
-    host.terminate();
-    assert_eq!(tokio::task::spawn_blocking(move || host.wait()).await.unwrap().code(), 0);
-}
+use support::{Setup, TestEnv, name, plugin};
 
 /// Everything about the answer that does not differ from time to time.
 fn plain(mut answer: Value) -> Value {
@@ -39,7 +19,7 @@ async fn tries(env: &TestEnv, marked: &str) -> Vec<Value> {
         let mut all = vec!["plugin"];
         all.extend(arguments);
         all.extend(["--sync", "Contact", "--json"]);
-        plain(command(env, &all).await.json())
+        plain(env.command(&all).await.json())
     };
     let same = ask(&["run", "contact-to-person", "--limit", "20"]).await;
     assert_eq!((same["records"].as_array().unwrap().len(), &same["live"]), (18, &json!(false)));
@@ -71,13 +51,13 @@ async fn tries(env: &TestEnv, marked: &str) -> Vec<Value> {
     assert_eq!((&two["kinds"], &two["turns"]), (&diff["kinds"], &diff["turns"]));
     assert_eq!(two["old"]["name"], "contact-to-person");
 
-    let wrong = command(env, &["plugin", "run", "lead-to-person", "--sync", "Contact"]).await;
+    let wrong = env.command(&["plugin", "run", "lead-to-person", "--sync", "Contact"]).await;
     assert!(wrong.code() == 1 && wrong.err.contains("plugin.object"), "{wrong:?}");
-    let nobody = command(env, &["plugin", "diff", "passthrough", "--sync", "Nobody"]).await;
+    let nobody = env.command(&["plugin", "diff", "passthrough", "--sync", "Nobody"]).await;
     assert!(nobody.err.contains("sync.unknown"), "{nobody:?}");
-    let told = command(env, &["plugin", "run", "passthrough", "--sync", "Contact"]).await;
+    let told = env.command(&["plugin", "run", "passthrough", "--sync", "Contact"]).await;
     assert!(told.out.contains("+ record") && told.out.contains("- person"), "{told:?}");
-    let told = command(env, &["plugin", "diff", "passthrough", "--sync", "Contact"]).await;
+    let told = env.command(&["plugin", "diff", "passthrough", "--sync", "Contact"]).await;
     assert!(told.out.contains("598 of 598 records would change"), "{told:?}");
     vec![same, other, diff, two]
 }
@@ -89,14 +69,14 @@ async fn live(env: &TestEnv) -> Value {
         ["plugin", "run", "contact-to-person", "--sync", "Contact", "--limit", "7", "--live"];
     let mut json = live.to_vec();
     json.push("--json");
-    let answer = command(env, &json).await.json();
+    let answer = env.command(&json).await.json();
     assert_eq!(answer["records"].as_array().unwrap().len(), 7);
     let sent = env.sim.requests().len() - asked;
     let calls = answer["calls"].as_u64().unwrap();
     // A login is not counted, a describe is.
     assert!((1..=2).contains(&calls) && sent as u64 >= calls, "{calls} of {sent}");
     assert!(answer["records"].as_array().unwrap().iter().all(|one| one["same"] == true));
-    let told = command(env, &live).await;
+    let told = env.command(&live).await;
     assert!(
         told.out.contains("costs an API call") && told.out.contains("calls spent: "),
         "{told:?}"
@@ -127,10 +107,10 @@ async fn plugins_are_tried_on_real_records_and_nothing_is_written() {
     let alone = tries(&env, &marked).await;
     let alone_live = live(&env).await;
 
-    let host = serve(&env).await;
+    let host = env.serve().await;
     assert_eq!(tries(&env, &marked).await, alone);
     assert_eq!(live(&env).await["records"], alone_live["records"]);
-    stop(host).await;
+    assert_eq!(host.stop().await.code(), 0);
 
     env.open().await;
     assert_eq!((env.records("Contact"), env.store().feed_end().unwrap()), (before, feed));
@@ -151,10 +131,10 @@ async fn what_is_looked_up_is_found_through_the_host() {
     env.run_well("Contact").await;
     env.close();
     let ask = ["plugin", "run", echo, "--sync", "Contact", "--json"];
-    let alone = plain(command(&env, &ask).await.json());
-    let host = serve(&env).await;
-    assert_eq!(plain(command(&env, &ask).await.json()), alone);
-    stop(host).await;
+    let alone = plain(env.command(&ask).await.json());
+    let host = env.serve().await;
+    assert_eq!(plain(env.command(&ask).await.json()), alone);
+    assert_eq!(host.stop().await.code(), 0);
     // The first time nothing was stored to be found, and now each record finds what it became then.
     let records = alone["records"].as_array().unwrap();
     assert_eq!(records.len(), 30);

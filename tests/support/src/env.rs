@@ -16,7 +16,7 @@ use org_sim::{Fault, FaultId, FaultKind, RequestClass, RequestNote, Sim, SimConf
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::process::{free_port, shared_code};
+use crate::process::{Child, Output, free_port, shared_code};
 
 /// How an environment is to be.
 pub struct Setup {
@@ -142,6 +142,21 @@ impl TestEnv {
     /// The configuration file.
     pub fn config_path(&self) -> PathBuf {
         self.path("kilofold.toml")
+    }
+
+    /// Runs a command to its end.
+    pub async fn command(&self, arguments: &[&str]) -> Output {
+        Child::start(&self.config_path(), arguments).ended().await
+    }
+
+    /// Starts `kilofold serve`, and waits until it says where it listens.
+    pub async fn serve(&self) -> Child {
+        let mut host = Child::start(&self.config_path(), &["serve"]);
+        let told = tokio::task::spawn_blocking(move || {
+            host.says("http://");
+            host
+        });
+        told.await.unwrap()
     }
 
     /// Writes the configuration anew, after a change of `quota` or `syncs`.

@@ -137,6 +137,17 @@ impl Child {
         assert!(sent.unwrap().success());
     }
 
+    /// Waits for its end beside everything else.
+    pub async fn ended(self) -> Output {
+        tokio::task::spawn_blocking(move || self.wait()).await.unwrap()
+    }
+
+    /// Stops a host as a service manager does.
+    pub async fn stop(self) -> Output {
+        self.terminate();
+        self.ended().await
+    }
+
     /// Waits for its end. Blocks.
     pub fn wait(mut self) -> Output {
         let mut stdout = self.child.stdout.take().unwrap();

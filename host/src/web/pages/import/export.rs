@@ -86,14 +86,7 @@ fn chunk(
         match form {
             Form::Csv => csv(&failure, &mut text),
             Form::JsonLines => {
-                let line = view::FailedRecord {
-                    n: failure.n,
-                    sync: failure.sync,
-                    run: failure.run,
-                    id: failure.id,
-                    rejection: failure.rejection,
-                    raw: view::json_opt(failure.raw),
-                };
+                let line = view::FailedRecord::from(failure);
                 text.push_str(&serde_json::to_string(&line).unwrap_or_default());
                 text.push('\n');
             }
