@@ -21,10 +21,11 @@ use crate::salesforce::{self, Org, OrgSettings, SealKey};
 use crate::schedule::{self, PauseStore, RunResult, Runner, Scheduler, Work};
 use crate::store::{self, RunFilter, Store};
 use crate::sync::{self, Job};
+use crate::traces::{self, Traces};
 use crate::web::Reader;
 
 pub use held::open_gate;
-use held::{Held, open_gate_on};
+use held::{Held, open_gate_on, retold};
 
 /// Why the host cannot start, or a run cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,9 @@ pub enum Error {
         /// What is wrong with each setting.
         problems: Vec<String>,
     },
+    /// Traces.
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     /// The schedule.
     #[error(transparent)]
     Schedule(#[from] schedule::Error),
@@ -126,6 +130,7 @@ impl Error {
             Self::NoFormer(_) => "plugin.no-former",
             Self::Pinned(_) => "plugin.pinned",
             Self::TriedOut { .. } => "plugin.tried-out",
+            Self::Traces(error) => error.code(),
             Self::Schedule(error) => error.code(),
             Self::Sync(error) => error.code(),
             Self::UnknownSync(_) => "sync.unknown",
@@ -166,7 +171,8 @@ impl App {
         if !interrupted.is_empty() {
             tracing::warn!(runs = ?interrupted, "The last host died; these runs go on at their cursors");
         }
-        let bus = Bus::with_clock(clock.clone());
+        let traces = config.telemetry.as_ref().map(Traces::start).transpose()?;
+        let bus = Bus::with_clock(clock.clone()).with_traces(traces);
         let org = open_org_telling(&config, &store, clock.clone(), Some(bus.clone()))?;
         let told = bus.clone();
         org.on_change(move |status| {
@@ -175,6 +181,12 @@ impl App {
                 state: status.state.as_str().to_owned(),
                 reason: status.state.reason(),
             });
+        });
+        let told = bus.clone();
+        org.on_beside(move |who, what| {
+            if let Some(event) = retold(who, what) {
+                told.emit(event);
+            }
         });
         let (engine, config) = (open_engine(&config)?, Arc::new(config));
         let (plugins, failed) = Plugins::open(&config, &store, engine, &bus, &clock)?;

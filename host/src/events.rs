@@ -1,4 +1,6 @@
-//! What happens, told once: logs, metrics, the page and the terminal all read these events.
+//! What happens, told once: logs, metrics, traces, the page and the terminal all read these events.
+
+mod log;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +14,7 @@ use crate::model::{
     ConnectionName, ConsumerName, Counts, Ending, Purpose, RecordId, RunId, Stamp, SyncName,
     Timing, Trigger,
 };
+use crate::traces::Traces;
 
 /// Events that a slow listener may fall behind before it loses the oldest.
 const BEHIND: usize = 4096;
@@ -61,6 +64,9 @@ pub enum Event {
         expected: Option<u64>,
         /// From request to last byte, in microseconds.
         took_us: u64,
+        /// From its last byte until the plugin was free for it, in microseconds.
+        #[serde(default)]
+        waited_us: u64,
         /// Salesforce's id of the request.
         request_id: Option<String>,
     },
@@ -110,9 +116,9 @@ pub enum Event {
         run: RunId,
         /// Its sync.
         sync: SyncName,
-        /// The page's number in the run.
+        /// The page's number in the run; none before the first is asked for.
         #[serde(default)]
-        page: u64,
+        page: Option<u64>,
         /// What went wrong.
         reason: String,
         /// The wait before the next attempt, in milliseconds.
@@ -148,8 +154,27 @@ pub enum Event {
         connection: ConnectionName,
         /// The sync, when one asked.
         sync: Option<SyncName>,
+        /// The run, when one asked.
+        #[serde(default)]
+        run: Option<RunId>,
+        /// The page's number in the run, when it is one.
+        #[serde(default)]
+        page: Option<u64>,
         /// What for.
         purpose: Purpose,
+    },
+    /// Salesforce was asked for a new token.
+    TokenRenewed {
+        /// The connection.
+        connection: ConnectionName,
+        /// The sync for which, when it was one.
+        sync: Option<SyncName>,
+        /// The run for which, when it was one.
+        run: Option<RunId>,
+        /// Why there is none; none: there is one.
+        code: Option<String>,
+        /// In microseconds.
+        took_us: u64,
     },
     /// Salesforce told how much of the org's day is spent.
     LimitSeen {
@@ -340,6 +365,7 @@ pub struct Bus {
     told: Arc<AtomicU64>,
     clock: Clock,
     metrics: Metrics,
+    traces: Option<Traces>,
 }
 
 impl Default for Bus {
@@ -357,21 +383,41 @@ impl Bus {
     /// The same, with a clock of one's own.
     pub fn with_clock(clock: Clock) -> Self {
         let (sender, _) = broadcast::channel(BEHIND);
-        Self { sender, told: Arc::new(AtomicU64::new(0)), clock, metrics: Metrics::default() }
+        Self {
+            sender,
+            told: Arc::new(AtomicU64::new(0)),
+            clock,
+            metrics: Metrics::default(),
+            traces: None,
+        }
     }
 
-    /// Tells an event: to the log, to the metrics, and to everybody who listens.
+    /// The same, with traces made of what is told.
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// Tells an event: to the log, to the metrics, to the traces, and to everybody who listens.
     pub fn emit(&self, event: Event) {
-        log(&event);
+        let at = self.clock.now();
+        log::log(&event);
         self.metrics.hear(&event);
+        if let Some(traces) = &self.traces {
+            traces.hear(at, &event);
+        }
         let seq = self.told.fetch_add(1, Ordering::Relaxed) + 1;
         // An error means that nobody listens, which is no error.
-        drop(self.sender.send(Arc::new(Told { seq, at: self.clock.now(), event })));
+        drop(self.sender.send(Arc::new(Told { seq, at, event })));
     }
 
     /// What the events add up to.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The traces that are made of the events, when they are.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
     }
 
     /// Hears what is told from now on. Who falls 4096 events behind loses the oldest and is told how many.
@@ -394,6 +440,7 @@ impl Event {
             | Self::SyncMoved { run, .. }
             | Self::PluginTrapped { run, .. }
             | Self::PluginLogged { run, .. } => Some(*run),
+            Self::CallSpent { run, .. } | Self::TokenRenewed { run, .. } => *run,
             _ => None,
         }
     }
@@ -413,111 +460,11 @@ impl Event {
             | Self::PluginLogged { sync, .. }
             | Self::SyncPaused { sync, .. }
             | Self::SyncResumed { sync } => Some(sync),
-            Self::CallSpent { sync, .. } | Self::LimitHit { sync, .. } => sync.as_ref(),
+            Self::CallSpent { sync, .. }
+            | Self::TokenRenewed { sync, .. }
+            | Self::LimitHit { sync, .. } => sync.as_ref(),
             _ => None,
         }
-    }
-}
-
-/// One log line an event. Texts that others wrote are quoted, so that they cannot steer a terminal.
-/// What tells its run by itself stands without the spans around it, which would tell it once more.
-fn log(event: &Event) {
-    use tracing::{debug, error, info, warn};
-    let name = |sync: &Option<SyncName>| sync.as_ref().map(ToString::to_string);
-    match event {
-        Event::RunStarted { run, sync, object, trigger } => {
-            info!(parent: None, run = run.0, %sync, object, ?trigger, "Run started");
-        }
-        Event::PageFetched { run, sync, page, records, bytes, expected, took_us, request_id } => {
-            debug!(parent: None, run = run.0, %sync, page, records, bytes, expected, took_us, request_id, "Page fetched");
-        }
-        Event::BatchMapped { run, sync, page, mapped, skipped, failed, peak_memory, took_us } => {
-            debug!(parent: None, run = run.0, %sync, page, mapped, skipped, failed, peak_memory, took_us, "Batch mapped");
-        }
-        Event::BatchCommitted {
-            run, sync, page, counts, total, calls, feed_end, timing, ..
-        } => {
-            debug!(parent: None, run = run.0, %sync, page, fetched = counts.fetched, total = total.fetched, calls, feed_end, took_us = timing.commit, "Batch committed");
-        }
-        Event::RunRetry { run, sync, page, reason, waited_ms } => {
-            warn!(parent: None, run = run.0, %sync, page, ?reason, waited_ms, "Request made again");
-        }
-        Event::RunNoted { run, sync, note } => {
-            info!(parent: None, run = run.0, %sync, ?note, "Run noted")
-        }
-        Event::RunEnded { run, sync, ending, counts, calls, took_ms } => {
-            let Counts { fetched, mapped, unchanged, skipped, failed, deleted } = counts;
-            match ending {
-                Ending::Failed { code, message } => {
-                    error!(parent: None, run = run.0, %sync, code, ?message, fetched, calls, took_ms, "Run failed");
-                }
-                Ending::Paused { code, reason, resumes_at } => {
-                    let resumes_at = resumes_at.map(|at| at.to_string());
-                    warn!(parent: None, run = run.0, %sync, code, ?reason, resumes_at, fetched, calls, took_ms, "Run paused");
-                }
-                Ending::Interrupted => {
-                    warn!(parent: None, run = run.0, %sync, fetched, calls, took_ms, "Run interrupted");
-                }
-                Ending::Succeeded | Ending::SucceededWithFailures => {
-                    info!(parent: None, run = run.0, %sync, fetched, mapped, unchanged, skipped, failed, deleted, calls, took_ms, "Run {}", ending.label());
-                }
-            }
-        }
-        Event::CallSpent { connection, sync, purpose } => {
-            debug!(%connection, sync = name(sync), purpose = purpose.as_str(), "Call spent");
-        }
-        Event::LimitSeen { used, max } => debug!(used, max, "Limit seen"),
-        Event::LimitHit { connection, sync, code, reason, until } => {
-            let until = until.map(|at| at.to_string());
-            warn!(%connection, sync = name(sync), code, ?reason, until, "Limit hit");
-        }
-        Event::ConnectionChanged { connection, state, reason } if state == "healthy" => {
-            info!(%connection, state, ?reason, "Connection changed");
-        }
-        Event::ConnectionChanged { connection, state, reason } => {
-            warn!(%connection, state, ?reason, "Connection changed");
-        }
-        Event::SyncMoved { run, sync, from, to, reason } => {
-            warn!(parent: None, run = run.0, %sync, %from, %to, ?reason, "Sync moved");
-        }
-        Event::PluginTrapped { run, sync, page, record, code, message } => {
-            warn!(parent: None, run = run.0, %sync, page, %record, code, ?message, "Plugin trapped");
-        }
-        Event::PluginLogged { run, sync, page, level, message } => {
-            let run = run.0;
-            match level {
-                Level::Debug => debug!(parent: None, run, %sync, page, ?message, "Plugin logged"),
-                Level::Info => info!(parent: None, run, %sync, page, ?message, "Plugin logged"),
-                Level::Warn => warn!(parent: None, run, %sync, page, ?message, "Plugin logged"),
-                Level::Error => error!(parent: None, run, %sync, page, ?message, "Plugin logged"),
-            }
-        }
-        Event::PluginChanged { sync, name, version, digest, before, why } => {
-            info!(%sync, name, version, digest, before, why, "Plugin changed");
-        }
-        Event::PluginRefused { sync, digest, code, reason } => {
-            warn!(%sync, digest, code, ?reason, "Plugin not taken");
-        }
-        Event::SyncPaused { sync, reason } => warn!(%sync, ?reason, "Sync paused"),
-        Event::SyncResumed { sync } => info!(%sync, "Sync resumed"),
-        Event::ScheduleTick { started, waiting, next } => {
-            let next = next.map(|at| at.to_string());
-            debug!(started = started.len(), waiting = waiting.len(), next, "Schedule ticked");
-        }
-        Event::StoreTidied { changes, history, took_ms } => {
-            info!(changes, history, took_ms, "Store tidied");
-        }
-        Event::Delivered { destination, changes, last, took_ms } => {
-            debug!(%destination, changes, last, took_ms, "Changes delivered");
-        }
-        Event::DeliveryFailed { destination, reason, attempts, until } => {
-            warn!(%destination, ?reason, attempts, %until, "Delivery failed");
-        }
-        Event::DeliveryBuried { destination, changes, reason } => {
-            warn!(%destination, changes, ?reason, "Changes put among the dead letters");
-        }
-        Event::HostStarted { version, listen } => info!(version, listen, "Host started"),
-        Event::HostStopping => info!("Host stops after the batches in hand"),
     }
 }
 
@@ -559,38 +506,5 @@ mod tests {
         assert_eq!(json["sync"], "Contact");
         assert_eq!(json["ending"]["outcome"], "failed");
         assert_eq!(serde_json::from_value::<Told>(json).unwrap(), told);
-    }
-
-    #[test]
-    fn logs_cannot_steer_a_terminal() {
-        use std::io::Write;
-        use std::sync::Mutex;
-        #[derive(Clone, Default)]
-        struct Sink(Arc<Mutex<Vec<u8>>>);
-        impl Write for Sink {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let sink = Sink::default();
-        let writer = sink.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || {
-            Bus::new().emit(Event::PluginLogged {
-                run: RunId(1),
-                sync: SyncName::new("Contact").unwrap(),
-                page: 0,
-                level: Level::Error,
-                message: "\u{1b}[2J\nERROR forged".into(),
-            });
-        });
-        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.contains('\u{1b}'));
-        assert!(text.contains("run=1") && text.contains("sync=Contact"), "{text}");
     }
 }

@@ -35,6 +35,9 @@ pub mod events;
 /// Counts it, for Prometheus.
 pub mod metrics;
 
+/// Makes traces of it, for OpenTelemetry.
+pub mod traces;
+
 /// Sends what changed to other systems.
 pub mod deliver;
 

@@ -29,7 +29,9 @@ async fn reads_every_page_and_enters_every_call() {
         (page.total, page.batch.len(), page.done, page.calls),
         (SIZE as u64, 1000, false, 1)
     );
-    assert!(page.request_id.is_some() && page.retries.is_empty());
+    assert!(
+        page.request_id.is_some() && env.org.take_retries(kilofold::model::RunId(1)).is_empty()
+    );
     assert!(Stamp::now().0.abs_diff(page.date.0) < 60_000);
     let mut ids: Vec<_> = page.batch.records.iter().map(|record| record.id).collect();
     while !page.done {
@@ -196,7 +198,8 @@ async fn passing_troubles_are_tried_again_with_a_permit_each() {
         env.fault(RequestClass::Query, kind.clone());
         let page = env.first().await.unwrap();
         assert_eq!(page.batch.records, good.batch.records, "{kind:?}");
-        assert_eq!((page.retries.len(), page.calls), (1, 2), "{kind:?}");
+        let retries = env.org.take_retries(kilofold::model::RunId(1));
+        assert_eq!((retries.len(), page.calls), (1, 2), "{kind:?}");
         assert_eq!(env.book.counted() - before, 2, "{kind:?}");
     }
     assert_eq!(env.book.counted(), env.received(RequestClass::Query) as u64);

@@ -51,7 +51,7 @@ impl Journal for Book {
 
 fn caller(sync: u64) -> Result<Caller> {
     let sync = Some(SyncName::new(&format!("sync-{sync}"))?);
-    Ok(Caller { connection: ConnectionName::new("main")?, sync, run: Some(RunId(1)) })
+    Ok(Caller { connection: ConnectionName::new("main")?, sync, run: Some(RunId(1)), page: None })
 }
 
 /// A permit for one call that is then spent, among twenty syncs that are expected to need some.

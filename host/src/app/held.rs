@@ -8,7 +8,7 @@ use crate::config::{self, Config};
 use crate::events::{Bus, Event};
 use crate::model::{Call, Caller, Stamp};
 use crate::quota::{self, Gate, Journal};
-use crate::salesforce::Vault;
+use crate::salesforce::{Beside, Vault};
 use crate::store::{self, Store};
 
 /// The gate of a configuration, with its ledger in the store.
@@ -39,6 +39,27 @@ pub(super) fn open_gate_on(
 /// The store as the ledger and the vault see it, and where is told of each call.
 pub(super) struct Held(pub(super) Store, pub(super) Option<Bus>);
 
+/// What was done for a caller besides what it asked for, as an event.
+pub(super) fn retold(who: &Caller, what: Beside<'_>) -> Option<Event> {
+    match (what, who.run, &who.sync) {
+        (Beside::Again(note), Some(run), Some(sync)) => Some(Event::RunRetry {
+            run,
+            sync: sync.clone(),
+            page: note.page,
+            reason: note.reason.clone(),
+            waited_ms: note.waited_ms,
+        }),
+        (Beside::Again(_), ..) => None,
+        (Beside::Renewed { took, failed }, run, sync) => Some(Event::TokenRenewed {
+            connection: who.connection.clone(),
+            sync: sync.clone(),
+            run,
+            code: failed.map(|error| error.code().to_owned()),
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }),
+    }
+}
+
 impl Journal for Held {
     fn begin(&self, call: &Call) -> Result<quota::Room, String> {
         let room = self.0.enter_call(call).map_err(|error| error.to_string())?;
@@ -48,8 +69,8 @@ impl Journal for Held {
             store::Room::None => quota::Room::None,
         };
         if let (Some(bus), true) = (&self.1, room != quota::Room::None) {
-            let Caller { connection, sync, .. } = call.caller.clone();
-            bus.emit(Event::CallSpent { connection, sync, purpose: call.purpose });
+            let Caller { connection, sync, run, page } = call.caller.clone();
+            bus.emit(Event::CallSpent { connection, sync, run, page, purpose: call.purpose });
         }
         Ok(room)
     }

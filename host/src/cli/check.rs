@@ -109,7 +109,7 @@ async fn against(
     report: &mut Report,
 ) {
     for connection in &config.connections {
-        let who = Caller { connection: connection.name.clone(), sync: None, run: None };
+        let who = Caller { connection: connection.name.clone(), sync: None, run: None, page: None };
         let (state, problem) = match org.server_time(&who).await {
             Ok(time) => {
                 let off = time.0 - Stamp::now().0;
@@ -127,7 +127,7 @@ async fn against(
             checked.note("not checked against the org: its connection does not answer");
             continue;
         };
-        let who = Caller { connection, sync: Some(sync.name.clone()), run: None };
+        let who = Caller { connection, sync: Some(sync.name.clone()), run: None, page: None };
         let describe = match org.describe(&who, &sync.object).await {
             Ok(describe) => describe,
             Err(error) => {
@@ -155,7 +155,7 @@ async fn count(org: &Org, report: &mut Report) {
     if objects.is_empty() {
         return;
     }
-    let who = Caller { connection, sync: None, run: None };
+    let who = Caller { connection, sync: None, run: None, page: None };
     match org.record_counts(&who, &objects).await {
         Ok(counts) => {
             for sync in report.syncs.iter_mut().filter(|sync| sync.counts_first_pass()) {

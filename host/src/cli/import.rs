@@ -56,11 +56,16 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     }
     if !run.retries.is_empty() {
         out.line("\nrequests made again")?;
-        let mut sheet =
-            Sheet::new(&[Column::text("at"), Column::number("waited"), Column::giving("reason")]);
+        let mut sheet = Sheet::new(&[
+            Column::text("at"),
+            Column::number("page"),
+            Column::number("waited"),
+            Column::giving("reason"),
+        ]);
         for retry in &run.retries {
             sheet.row(vec![
                 moment(retry.at, run.started, &TimeZone::system()).into(),
+                retry.page.map(|page| page.to_string()).unwrap_or_default().into(),
                 took(std::time::Duration::from_millis(retry.waited_ms)).into(),
                 retry.reason.as_str().into(),
             ]);

@@ -42,6 +42,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         let ran = app.remap(&args.sync, args.since, &cancel).await;
         watch.abort();
         progress.finish().await;
+        serve::settle(&app).await;
         return sync::told(&[ran?], &out);
     };
     let name = &args.sync;

@@ -33,6 +33,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         let retried = app.retry(RunId(args.run), &cancel).await;
         watch.abort();
         progress.finish().await;
+        serve::settle(&app).await;
         return sync::told(&[retried?], &out);
     };
     let failed: Run = client.get(&format!("/api/v1/runs/{}", args.run), &[]).await?;

@@ -17,7 +17,6 @@ use crate::config::Config;
 use crate::deliver;
 use crate::error::Exit;
 use crate::events::Event;
-use crate::salesforce::Org;
 use crate::schedule;
 use crate::upkeep;
 use crate::web::{self, Access, Listener, Parts, Role, tls};
@@ -51,7 +50,7 @@ pub struct Running {
     serving: JoinHandle<Result<(), web::Error>>,
     upkeep: JoinHandle<()>,
     senders: JoinSet<()>,
-    org: Org,
+    app: App,
     tending: JoinHandle<()>,
     ended: Option<Result<Result<(), web::Error>, JoinError>>,
 }
@@ -110,8 +109,8 @@ pub async fn host(app: &App, listener: Listener) -> Result<Running, Failure> {
         listen: Some(format!("{scheme}://{address}")),
     });
     let tending = tokio::spawn(app.clone().tend(closing.clone()));
-    let org = app.org.clone();
-    Ok(Running { scheduler, closing, serving, upkeep, senders, org, tending, ended: None })
+    let app = app.clone();
+    Ok(Running { scheduler, closing, serving, upkeep, senders, app, tending, ended: None })
 }
 
 /// Leaves a token that only the owner of the store can read, new at every start.
@@ -157,7 +156,7 @@ impl Running {
         }
         // What is being looked after comes to its end.
         drop(tokio::time::timeout(PATIENCE, self.tending).await);
-        settle(&self.org).await;
+        settle(&self.app).await;
         match self.ended {
             Some(Ok(result)) => Ok(result?),
             Some(Err(error)) => {
@@ -168,10 +167,15 @@ impl Running {
     }
 }
 
-/// Waits, for a while, for tokens that are just being renewed: one that rotates must not be lost on its way.
-pub async fn settle(org: &Org) {
-    if tokio::time::timeout(PATIENCE, org.settle()).await.is_err() {
+/// Waits, for a while, for tokens that are just being renewed: one that rotates must not be lost on its way. Then sends the
+/// last traces.
+pub async fn settle(app: &App) {
+    if tokio::time::timeout(PATIENCE, app.org.settle()).await.is_err() {
         tracing::warn!("a token was still being renewed; its connection may have to be made again");
+    }
+    if let Some(traces) = app.bus.traces().cloned() {
+        // It waits for the collector, a few seconds at most; what it says of it, it says itself.
+        drop(tokio::task::spawn_blocking(move || traces.close()).await);
     }
 }
 

@@ -166,7 +166,7 @@ async fn here(config: Config, names: &[SyncName], out: &Out) -> Result<Exit, Fai
         .await;
     watch.abort();
     progress.finish().await;
-    serve::settle(&app.org).await;
+    serve::settle(&app).await;
     let mut runs = Vec::with_capacity(ran.len());
     let mut failed = None;
     for result in ran {

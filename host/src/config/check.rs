@@ -152,6 +152,7 @@ impl Check {
         let syncs = self.syncs(&file.sync, defaults, &connections, &store, &plugins);
         let deliver = self.deliver(&file.deliver, &syncs);
         let alerts = self.alerts(file.alerts.as_ref());
+        let telemetry = self.telemetry(file.telemetry.as_ref());
         Some(Config {
             path: path.to_owned(),
             org: org?,
@@ -164,6 +165,7 @@ impl Check {
             syncs,
             deliver,
             alerts,
+            telemetry,
         })
     }
 

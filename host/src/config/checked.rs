@@ -47,6 +47,8 @@ pub struct Config {
     pub deliver: Vec<DeliverConfig>,
     /// Where is told what is wrong; none: nowhere.
     pub alerts: Option<AlertConfig>,
+    /// Where traces are sent to; none: nowhere.
+    pub telemetry: Option<TelemetryConfig>,
 }
 
 impl Config {
@@ -433,6 +435,19 @@ pub struct AlertConfig {
     pub on: Vec<alerts::What>,
     /// How old a sync's data may be.
     pub stale: Duration,
+}
+
+/// Where traces of runs are sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelemetryConfig {
+    /// Where spans are posted to, path and all.
+    pub endpoint: Url,
+    /// Headers of the requests, in lower case, and where their values are.
+    pub headers: Vec<(String, Secret)>,
+    /// The name of this service.
+    pub service: String,
+    /// How long one request may take.
+    pub timeout: Duration,
 }
 
 /// What is sent to a destination.

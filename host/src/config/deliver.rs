@@ -1,11 +1,11 @@
-//! `[[deliver]]` and `[alerts]`, checked.
+//! `[[deliver]]`, `[alerts]` and `[telemetry]`, checked.
 
 use std::time::Duration;
 
 use url::{Host, Url};
 
 use super::check::{Check, SECOND, YEAR, name_fault};
-use super::checked::{AlertConfig, DeliverConfig, DeliverForm, SyncConfig};
+use super::checked::{AlertConfig, DeliverConfig, DeliverForm, SyncConfig, TelemetryConfig};
 use super::file::{self, At, DeliverFrom, Key};
 use super::values::{self, Fault, fault, nearest};
 use crate::alerts::What;
@@ -141,6 +141,54 @@ impl Check {
             secret,
             on: if written.on.is_none() { What::ALL.to_vec() } else { on },
             stale: stale.unwrap_or(SECOND * 86_400),
+        })
+    }
+
+    /// `[telemetry]`; none when it is not there, or cannot be used.
+    pub(super) fn telemetry(
+        &mut self,
+        written: Option<&file::Telemetry>,
+    ) -> Option<TelemetryConfig> {
+        let written = written?;
+        if written.endpoint.is_none() {
+            let cure = "write the address of the collector, for example \"http://127.0.0.1:4318\"";
+            self.missing("telemetry.endpoint", None, fault("is missing", cure));
+        }
+        let mut headers = Vec::new();
+        for (name, at) in written.headers.iter().flat_map(|at| &at.value) {
+            let key = format!("telemetry.headers.{name}");
+            let name = name.to_ascii_lowercase();
+            let fits = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+            if name.is_empty() || !name.bytes().all(fits) {
+                let cure = "use letters, digits and '-'";
+                self.wrong(&key, &at.span, fault("cannot be the name of a header", cure));
+            } else if ["host", "content-type", "content-length"].contains(&name.as_str()) {
+                let fault = fault("is set by kilofold itself", "leave it out");
+                self.wrong(&key, &at.span, fault);
+            } else if let Some(secret) = self.secret(&key, &Some(at.clone())) {
+                headers.push((name, secret));
+            }
+        }
+        let service = self.take("telemetry.service", &written.service, |text| {
+            let text = text.trim();
+            let fits = (1..=255).contains(&text.len()) && !text.contains(char::is_control);
+            if fits {
+                Ok(text.to_owned())
+            } else {
+                Err(fault("is not a name", "write a short one, or leave it out"))
+            }
+        });
+        let timeout = self.span("telemetry.timeout", &written.timeout);
+        let mut endpoint =
+            self.take("telemetry.endpoint", &written.endpoint, |text| receiver(text))?;
+        if endpoint.path() == "/" {
+            endpoint.set_path("/v1/traces");
+        }
+        Some(TelemetryConfig {
+            endpoint,
+            headers,
+            service: service.unwrap_or_else(|| "kilofold".to_owned()),
+            timeout: timeout.unwrap_or(SECOND * 10),
         })
     }
 

@@ -72,6 +72,8 @@ pub struct File {
     pub deliver: Vec<At<Deliver>>,
     /// Where is told what a person must know.
     pub alerts: Option<Alerts>,
+    /// Where traces of runs are sent to.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The Salesforce organisation.
@@ -361,6 +363,21 @@ pub struct Alerts {
     pub stale: Key<String>,
 }
 
+/// Where traces of runs are sent to: an OpenTelemetry collector that speaks OTLP over HTTP.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// The collector, for example "https://collector.example.com:4318"; "/v1/traces" is added when it has no path. Over https, or to this machine.
+    pub endpoint: Key<String>,
+    /// Headers of its requests, by name: each says where its value is, for example { authorization = { env = "OTLP_AUTH" } }.
+    #[schemars(with = "Option<BTreeMap<String, SecretRef>>")]
+    pub headers: Key<BTreeMap<String, At<SecretRef>>>,
+    /// The name of this service in the traces; "kilofold" when left out.
+    pub service: Key<String>,
+    /// How long one request may take; "10s" when left out.
+    pub timeout: Key<String>,
+}
+
 /// What is sent to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -422,6 +439,9 @@ pub enum FieldList {
     Word(String),
 }
 
+/// What is wrong with a text where the place of a secret belongs.
+pub const SECRET_HERE: &str = "a secret must not stand in this file";
+
 /// A visitor that is made of the shapes that the values of this file come in.
 struct Shape<T>(&'static str, PhantomData<T>);
 
@@ -431,7 +451,7 @@ impl<'de> Visitor<'de> for Shape<SecretRef> {
         f.write_str(self.0)
     }
     fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<SecretRef, E> {
-        Err(E::custom("a secret must not stand in this file"))
+        Err(E::custom(SECRET_HERE))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
         let mut found = None;

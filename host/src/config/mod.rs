@@ -16,7 +16,7 @@ mod when;
 pub use checked::{
     AlertConfig, Allowance, Config, ConnectionConfig, DeliverConfig, DeliverForm, Fields, Grant,
     KeepConfig, OrgConfig, PluginLimits, PluginRef, Pool, QuotaConfig, STOCK_PLUGINS, StoreConfig,
-    SyncConfig, TlsConfig, WebConfig,
+    SyncConfig, TelemetryConfig, TlsConfig, WebConfig,
 };
 pub use error::{Error, Invalid, Problem};
 pub use secret::Secret;

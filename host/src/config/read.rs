@@ -7,10 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::error::Problem;
-use super::file::{At, File};
+use super::file::{At, File, SECRET_HERE};
 use super::values::nearest;
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "org",
     "connection",
     "quota",
@@ -22,6 +22,7 @@ const SECTIONS: [&str; 11] = [
     "sync",
     "deliver",
     "alerts",
+    "telemetry",
 ];
 
 /// What was read, and what could not be.
@@ -62,6 +63,7 @@ pub fn read(text: &str) -> Read {
             "defaults" => file.defaults = reader.section("defaults", value),
             "connection" => file.connection = reader.sections("connection", value),
             "alerts" => file.alerts = reader.section("alerts", value),
+            "telemetry" => file.telemetry = reader.section("telemetry", value),
             "deliver" => file.deliver = reader.sections("deliver", value),
             "sync" => file.sync = reader.sections("sync", value),
             other => {
@@ -188,6 +190,11 @@ impl Reader {
             let what = "a secret must not stand in this file";
             return self.problem("config.secret-in-file", full, None, what, cure, field_at);
         }
+        if message.starts_with(SECRET_HERE) {
+            let cure = "write { env = \"NAME\" } or { file = \"path\" } for it, and change the secret: it has been in a file";
+            let what = "a secret must not stand in this file";
+            return self.problem("config.secret-in-file", full, None, what, cure, field_at);
+        }
         if message.starts_with("unknown variant") {
             let cure = format!("write one of \"{}\"", expected.join("\", \""));
             let at = field_at.clone();
@@ -281,6 +288,11 @@ fn blot(text: &str, root: &DeTable<'_>) -> String {
 fn collect(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         match value.get_ref() {
+            DeValue::Table(inner) if key.get_ref() == "headers" => {
+                let values = inner.values().filter(|value| !value.get_ref().is_table());
+                spans.extend(values.map(Spanned::span));
+                collect(inner, spans);
+            }
             DeValue::Table(inner) => collect(inner, spans),
             _ if is_secret(key.get_ref()) => spans.push(value.span()),
             DeValue::Array(entries) => {

@@ -70,7 +70,9 @@ fn the_template_stays_right_with_every_line_in_force() {
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(rest) if rest.contains(" = ") && !rest.contains(':') => format!("{rest}\n"),
-            Some(rest) if rest.starts_with("url = ") => format!("{rest}\n"),
+            Some(rest) if rest.starts_with("url = ") || rest.starts_with("endpoint = ") => {
+                format!("{rest}\n")
+            }
             Some(rest) if rest.starts_with('[') => format!("{rest}\n"),
             _ => format!("{line}\n"),
         })

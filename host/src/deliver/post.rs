@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::http;
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use url::{Host, Url};
 
@@ -10,6 +12,9 @@ use crate::config;
 
 /// What of an answer is read, for a person to see why.
 const WORDS: usize = 300;
+
+/// What of an answer is handed on.
+const ANSWER: usize = 64 << 10;
 
 /// Why nothing can be sent at all.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +63,27 @@ impl Client {
             builder = builder.no_proxy();
         }
         builder.build().map(|http| Self { http }).map_err(Error::Client)
+    }
+
+    /// Sends a request that others made, and gives the answer, which is cut at 64 KiB. An
+    /// error says why there is none, without the address.
+    pub async fn forward(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, String> {
+        let request = reqwest::Request::try_from(request).map_err(|error| words(&error))?;
+        let mut response = self.http.execute(request).await.map_err(|error| words(&error))?;
+        let mut answer = http::Response::new(Bytes::new());
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = response.headers().clone();
+        let mut said = Vec::new();
+        while said.len() < ANSWER
+            && let Some(piece) = response.chunk().await.map_err(|error| words(&error))?
+        {
+            said.extend_from_slice(&piece);
+        }
+        *answer.body_mut() = said.into();
+        Ok(answer)
     }
 
     /// Posts JSON, and tells what became of it.

@@ -230,7 +230,7 @@ impl Metrics {
                     all.stops.get_or_create(&labels).inc();
                 }
             }
-            Event::CallSpent { connection, sync, purpose } => {
+            Event::CallSpent { connection, sync, purpose, .. } => {
                 let sync = sync.as_ref().map(ToString::to_string).unwrap_or_default();
                 let connection = connection.to_string();
                 let labels = ByPurpose { connection, sync, purpose: purpose.as_str() };

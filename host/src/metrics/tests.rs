@@ -50,6 +50,8 @@ fn heard() -> Metrics {
         Event::CallSpent {
             connection: connection.clone(),
             sync: Some(sync.clone()),
+            run: Some(run),
+            page: Some(0),
             purpose: Purpose::Query,
         },
         Event::PageFetched {
@@ -60,6 +62,7 @@ fn heard() -> Metrics {
             bytes: 5000,
             expected: None,
             took_us: 300_000,
+            waited_us: 0,
             request_id: None,
         },
         Event::BatchMapped {
@@ -83,7 +86,13 @@ fn heard() -> Metrics {
             feed_end: 7,
             timing,
         },
-        Event::RunRetry { run, sync: sync.clone(), page: 0, reason: "x".into(), waited_ms: 1 },
+        Event::RunRetry {
+            run,
+            sync: sync.clone(),
+            page: Some(0),
+            reason: "x".into(),
+            waited_ms: 1,
+        },
         Event::PluginTrapped {
             run,
             sync: sync.clone(),

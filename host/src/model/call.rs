@@ -79,6 +79,9 @@ pub struct Caller {
     pub sync: Option<SyncName>,
     /// The run, when one asks.
     pub run: Option<RunId>,
+    /// The number of the run's page that is asked for, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u64>,
 }
 
 /// One line of the ledger: a request that was sent, or was about to be when the process died.

@@ -227,6 +227,9 @@ pub struct PageNote {
 pub struct RetryNote {
     /// When.
     pub at: Stamp,
+    /// The run's page that was asked for; none: what a run asks before its first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u64>,
     /// What went wrong with the one before.
     pub reason: String,
     /// How long was waited, in milliseconds.

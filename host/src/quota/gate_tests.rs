@@ -74,6 +74,7 @@ fn caller() -> Caller {
         connection: ConnectionName::new("main").unwrap(),
         sync: Some(SyncName::new("Contact").unwrap()),
         run: Some(RunId(1)),
+        page: None,
     }
 }
 

@@ -251,7 +251,7 @@ mod tests {
     fn call(at: Stamp, run: u64, purpose: Purpose) -> Call {
         let connection = ConnectionName::new("main").unwrap();
         let sync = Some(SyncName::new(&format!("s{}", run % 3)).unwrap());
-        let caller = Caller { connection, sync, run: Some(RunId(run)) };
+        let caller = Caller { connection, sync, run: Some(RunId(run)), page: None };
         Call { at, caller, purpose, backfill: run.is_multiple_of(2), saved: 0 }
     }
 

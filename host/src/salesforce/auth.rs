@@ -320,6 +320,7 @@ impl Shared {
                 return Err(Error::Unreachable { what: what(), attempts: failed, why, took }.into());
             };
             tracing::info!(connection = %who.connection, why, "asking for a token again");
+            self.again(who, why, pause);
             tokio::time::sleep(pause).await;
         }
     }

@@ -115,7 +115,7 @@ impl Shared {
         let mut all: Vec<String> = self.consenting().into_iter().map(|(_, user)| user).collect();
         all.sort_unstable();
         all.dedup();
-        let who = Caller { connection: name.clone(), sync: None, run: None };
+        let who = Caller { connection: name.clone(), sync: None, run: None, page: None };
         let soql = query(&all);
         let build = |session: &Session| {
             let mut url = self.data_path(session, "query/");

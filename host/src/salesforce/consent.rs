@@ -145,7 +145,8 @@ impl Org {
     ) -> Result<ConnectionStatus, Error> {
         let shared = self.shared();
         let connection = shared.connection(&pending.connection)?;
-        let who = Caller { connection: pending.connection.clone(), sync: None, run: None };
+        let who =
+            Caller { connection: pending.connection.clone(), sync: None, run: None, page: None };
         let room = shared.make_room(&who, connection).await;
         let now = shared.gate.now();
         let taken = async {
@@ -188,7 +189,7 @@ impl Org {
             return Err(Error::NotConnected(name.clone()));
         }
         shared.forgive(connection).await;
-        let who = Caller { connection: name.clone(), sync: None, run: None };
+        let who = Caller { connection: name.clone(), sync: None, run: None, page: None };
         let stale = connection.session(shared.gate.now())?.map(|session| session.generation);
         shared.renew(&who, stale).await?;
         shared.look_who(&who, connection).await;
@@ -199,7 +200,7 @@ impl Org {
     pub async fn disconnect(&self, name: &ConnectionName) -> Result<(), Error> {
         let shared = self.shared();
         let connection = shared.connection(name)?;
-        let who = Caller { connection: name.clone(), sync: None, run: None };
+        let who = Caller { connection: name.clone(), sync: None, run: None, page: None };
         let (token, approval) = shared.forget(connection).await?;
         let Some(token) = token else { return Ok(()) };
         shared.revoke(&who, &token).await?;

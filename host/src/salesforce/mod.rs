@@ -26,6 +26,7 @@ mod seal;
 mod settings;
 pub mod soql;
 mod tend;
+mod told;
 
 pub use book::Home;
 pub use cause::parts as approvals_in_words;
@@ -43,3 +44,4 @@ pub use redirect::{PAGE as CALLBACK_PATH, Redirect};
 pub use retry::{Policy, Trouble};
 pub use seal::SealKey;
 pub use settings::{ConnectionSettings, Grant, OrgSettings};
+pub use told::{Beside, RETRIES_KEPT};

@@ -18,8 +18,9 @@ use super::http::{self, Answer, Fault, Http};
 use super::invite::Invitations;
 use super::keep::Vault;
 use super::retry::Trouble;
+use super::told::Told;
 use super::{Error, OrgSettings, Refusal, SealKey, host, soql};
-use crate::model::{Caller, ConnectionName, Purpose, RetryNote, Stamp};
+use crate::model::{Caller, ConnectionName, Purpose, Stamp};
 use crate::quota::{Gate, LOOK_EVERY, LimitKind, Pass};
 
 /// One org, its connections, one HTTP client, the gate. Clones share everything.
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub drawing: Mutex<()>,
     /// Hears of connections whose health changed.
     pub heard: OnceLock<Heard>,
+    /// Hears of what is done besides what was asked for.
+    pub told: Told,
     /// Whether the last counted answer told nothing of the org's day.
     silent: AtomicBool,
     blind: Mutex<Blind>,
@@ -83,7 +86,6 @@ pub(super) struct Got<T> {
     pub bytes: u64,
     pub took: Duration,
     pub request_id: Option<String>,
-    pub retries: Vec<RetryNote>,
     pub calls: u64,
 }
 
@@ -144,6 +146,7 @@ impl Org {
             describes: Cache::default(),
             drawing: Mutex::default(),
             heard: OnceLock::new(),
+            told: Told::default(),
             silent: AtomicBool::new(false),
             blind: Mutex::default(),
             settings,
@@ -210,6 +213,7 @@ impl Org {
                 let took = started.elapsed();
                 return Err(Error::Unreachable { what: what(), attempts: failed, why, took });
             };
+            shared.again(who, why, pause);
             tokio::time::sleep(pause).await;
         }
     }
@@ -317,7 +321,6 @@ impl Shared {
         let started = Instant::now();
         let connection = self.connection(&who.connection)?;
         let (mut failed, mut renewed, mut calls) = (0, 0, 0);
-        let mut retries = Vec::new();
         self.look_if_blind(who, purpose).await?;
         loop {
             let session = self.session(who).await?;
@@ -344,16 +347,7 @@ impl Shared {
                             }
                             let Answer { date, body, took, request_id, .. } = answer;
                             let (bytes, epoch) = (body.len() as u64, session.epoch);
-                            return Ok(Got {
-                                value,
-                                epoch,
-                                date,
-                                bytes,
-                                took,
-                                request_id,
-                                retries,
-                                calls,
-                            });
+                            return Ok(Got { value, epoch, date, bytes, took, request_id, calls });
                         }
                         Err((next, why)) => (next, why, answer.retry_after),
                     }
@@ -376,7 +370,7 @@ impl Shared {
                 Next::Renew if renewed < 2 => {
                     renewed += 1;
                     tracing::info!(connection = %who.connection, why, "the session has ended");
-                    note(&mut retries, self.gate.now(), why, Duration::ZERO);
+                    self.again(who, why, Duration::ZERO);
                     self.renew(who, Some(session.generation)).await?;
                     continue;
                 }
@@ -403,7 +397,7 @@ impl Shared {
                 return Err(Error::Unreachable { what: what(), attempts: failed, why, took });
             };
             tracing::info!(what = purpose.as_str(), object, why, pause_ms = %pause.as_millis(), "asking again");
-            note(&mut retries, self.gate.now(), why, pause);
+            self.again(who, why, pause);
             tokio::time::sleep(pause).await;
         }
     }
@@ -487,11 +481,6 @@ impl Shared {
         };
         Next::Stop(error)
     }
-}
-
-fn note(retries: &mut Vec<RetryNote>, at: Stamp, reason: String, pause: Duration) {
-    let waited_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-    retries.push(RetryNote { at, reason, waited_ms });
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

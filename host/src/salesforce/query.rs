@@ -14,7 +14,7 @@ use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Got, Org, Unreadable};
 use super::{Error, Refusal, soql};
-use crate::model::{Batch, Caller, Purpose, RetryNote, ScanError, Selection, Stamp, next_address};
+use crate::model::{Batch, Caller, Purpose, ScanError, Selection, Stamp, next_address};
 
 /// Where the next page of a query lies. It is good for one session of one run, and never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,6 @@ pub struct Page {
     pub took: Duration,
     /// Salesforce's id of the request.
     pub request_id: Option<String>,
-    /// Why it had to be asked for again, if it had to.
-    pub retries: Vec<RetryNote>,
     /// Counted calls spent on it.
     pub calls: u64,
 }
@@ -201,7 +199,6 @@ impl Org {
             bytes: got.bytes,
             took: got.took,
             request_id: got.request_id,
-            retries: got.retries,
             calls: got.calls,
         })
     }

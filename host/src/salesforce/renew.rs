@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
+use tracing::Instrument as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::approvals::End;
@@ -81,12 +83,14 @@ impl Shared {
             {
                 return Err(error.clone());
             }
+            let begun = Instant::now();
             let result = shared.renew_alone(&who, &connection, &mut held).await;
+            shared.told.renewed(&who, begun.elapsed(), result.as_ref().err());
             held.failed = result.as_ref().err().cloned();
             connection.renewals.fetch_add(1, Ordering::SeqCst);
             result
         };
-        match tokio::spawn(renewal).await {
+        match tokio::spawn(renewal.in_current_span()).await {
             Ok(result) => result,
             Err(error) => Err(Error::Vault { connection: name, why: error.to_string() }),
         }

@@ -89,7 +89,7 @@ impl Shared {
         if at > now {
             return Some(at);
         }
-        let who = Caller { connection: name.clone(), sync: None, run: None };
+        let who = Caller { connection: name.clone(), sync: None, run: None, page: None };
         tracing::debug!(connection = %name, "asking whether the connection is still good");
         match self.verify(&who, connection).await {
             Ok(()) => {

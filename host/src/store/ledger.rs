@@ -326,6 +326,7 @@ impl Store {
                         connection: resolve.connection(key.connection)?,
                         sync: key.sync.map(|sync| resolve.sync(sync)).transpose()?,
                         run: key.run,
+                        page: None,
                     },
                     purpose: key.purpose,
                     backfill: key.backfill,

@@ -7,10 +7,10 @@ use crate::config::SyncConfig;
 use crate::events::{Bus, Event, Level};
 use crate::model::{
     Batch, Caller, ConnectionName, Cursor, Ending, Maker, Outcome, PageNote, Pause, PauseCause,
-    RetryNote, Run, RunId, Schema, Stamp, Timing, Trigger,
+    Run, RunId, Schema, Stamp, Timing, Trigger,
 };
 use crate::plugin::{self, Lookup, Plugin, Settings};
-use crate::salesforce::Org;
+use crate::salesforce::{Org, RETRIES_KEPT};
 use crate::store::{self, Commit, Known, NewRun, Remap, Store, Verdict};
 
 use super::Error;
@@ -18,8 +18,7 @@ use super::present::{Mapper, Present};
 use super::reader::{Fetched, Reader};
 use super::window::Pace;
 
-/// What a run keeps of the requests made again, and of its notes.
-const RETRIES_KEPT: usize = 100;
+/// What a run keeps of its notes.
 pub(super) const NOTES_KEPT: usize = 20;
 
 /// Everything that runs of one sync need. Cheap to clone.
@@ -49,6 +48,7 @@ impl Job {
             connection: connection.clone(),
             sync: Some(self.sync.name.clone()),
             run: Some(run),
+            page: None,
         }
     }
 
@@ -176,19 +176,16 @@ impl Job {
     }
 
     /// Finds out what changed on a page and maps it.
-    pub(super) async fn map_page(
-        &self,
-        run: RunId,
-        number: u32,
-        page: Fetched,
-    ) -> Result<Ready, Error> {
+    pub(super) async fn map_page(&self, run: RunId, page: Fetched) -> Result<Ready, Error> {
         let job = self.clone();
-        blocking(move || job.map_page_now(run, number, page)).await
+        blocking(move || job.map_page_now(run, page)).await
     }
 
-    fn map_page_now(&self, run: RunId, number: u32, page: Fetched) -> Result<Ready, Error> {
+    fn map_page_now(&self, run: RunId, page: Fetched) -> Result<Ready, Error> {
+        let number = page.number;
         let _page = tracing::info_span!("page", page = number).entered();
-        let Fetched { batch, cursor, bytes, took, request_id, retries, expected, mismatch } = page;
+        let Fetched { batch, cursor, bytes, took, arrived, request_id, expected, mismatch, .. } =
+            page;
         let sync = &self.sync.name;
         self.bus.emit(Event::PageFetched {
             run,
@@ -198,12 +195,9 @@ impl Job {
             bytes,
             expected: Some(expected),
             took_us: took,
+            waited_us: micros(arrived),
             request_id: request_id.clone(),
         });
-        for RetryNote { reason, waited_ms, .. } in retries.iter().cloned() {
-            let page = u64::from(number);
-            self.bus.emit(Event::RunRetry { run, sync: sync.clone(), page, reason, waited_ms });
-        }
         let note = PageNote {
             page: u64::from(number),
             at: self.now(),
@@ -219,7 +213,7 @@ impl Job {
             .filter(|&i| !known.unchanged(i) && (maps_deletions || !batch.records[i].deleted))
             .collect();
         let mapped = job.map_batch(run, number, batch, known, &to_map, note)?;
-        Ok(Ready { mapped, cursor, retries, expected, mismatch })
+        Ok(Ready { mapped, cursor, expected, mismatch })
     }
 
     /// Commits a mapped page. After the last one, its count must have agreed.
@@ -236,14 +230,19 @@ impl Job {
             run.expected = Some(ready.expected);
             run.calls = gate.run_calls(run.id);
             run.quota_after = usage.or(run.quota_after);
-            run.retries.extend(ready.retries);
-            run.retries.truncate(RETRIES_KEPT);
+            self.keep_retries(run);
         })?;
         self.commit_batch(ready.mapped, ready.cursor, run.calls)?;
         match ready.mismatch {
             Some((told, arrived)) => Err(Error::Count { told, arrived }),
             None => Ok(()),
         }
+    }
+
+    /// Notes with the run what it had to ask again.
+    fn keep_retries(&self, run: &mut Run) {
+        run.retries.extend(self.org.take_retries(run.id));
+        run.retries.truncate(RETRIES_KEPT);
     }
 
     /// Maps the records `to_map` of a batch; the others are unchanged or deleted.
@@ -417,12 +416,15 @@ impl Job {
 
     /// Closes the run in the store.
     pub(super) async fn end(&self, run: RunId, ending: Ending) -> Result<Run, store::Error> {
-        let (store, gate) = (self.store.clone(), self.org.gate().clone());
-        gate.first_pass(run, false);
+        let job = self.clone();
+        self.org.gate().first_pass(run, false);
         let run = blocking(move || {
-            store.end_run(run, ending, gate.now(), |run| {
+            let gate = job.org.gate();
+            job.store.end_run(run, ending, gate.now(), |run| {
                 run.calls = gate.run_calls(run.id);
                 run.quota_after = gate.usage().or(run.quota_after);
+                // Those of the request that ended it are not yet noted with any page.
+                job.keep_retries(run);
             })
         })
         .await?;
@@ -458,7 +460,6 @@ pub(super) struct Ready {
     pub mapped: Mapped,
     /// Where the sync stands once this is committed.
     pub cursor: Cursor,
-    retries: Vec<RetryNote>,
     expected: u64,
     mismatch: Option<(u64, u64)>,
 }

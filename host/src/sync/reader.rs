@@ -1,12 +1,13 @@
 //! Reads a window page by page, ahead of the mapping, and says after each page where the sync stands.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use crate::model::{Batch, Caller, Cursor, RetryNote, Window};
+use crate::model::{Batch, Caller, Cursor, Window};
 use crate::salesforce::soql::Query;
 use crate::salesforce::{self, Ahead, Locator, Org, Page};
 
@@ -16,6 +17,8 @@ use super::{Error, Selected};
 /// One batch of a page, with the cursor that holds once it is committed.
 #[derive(Debug)]
 pub struct Fetched {
+    /// Its number in the run, from 0.
+    pub number: u32,
     /// At most 1000 records.
     pub batch: Batch,
     /// Where the sync stands after this batch; closed after the last one when the count agrees.
@@ -24,10 +27,10 @@ pub struct Fetched {
     pub bytes: u64,
     /// From request to last byte, in microseconds.
     pub took: u64,
+    /// When it was here.
+    pub arrived: Instant,
     /// Salesforce's id of the request.
     pub request_id: Option<String>,
-    /// Requests that were made again for it.
-    pub retries: Vec<RetryNote>,
     /// How many records the run's queries have, as far as is known.
     pub expected: u64,
     /// Set on the last batch when fewer or more records arrived than Salesforce counted.
@@ -55,6 +58,8 @@ pub struct Reader {
     pub before: Cursor,
     /// What is left of the window.
     pub window: Window,
+    /// The number of the next batch in the run.
+    pub number: u32,
 }
 
 /// A page on its way. Its request ends with it.
@@ -84,6 +89,11 @@ impl Coming {
     }
 }
 
+/// In how many batches so many records come: an empty page is one.
+fn batches(records: usize) -> u32 {
+    u32::try_from(records.div_ceil(BATCH).max(1)).unwrap_or(u32::MAX)
+}
+
 /// How often a window may be queried anew because its locator was lost, without a page arriving in between.
 const REQUERIES: u32 = 3;
 
@@ -110,11 +120,13 @@ impl Reader {
         let mut lost = 0;
         // Counted a query chain: a new query counts what is left, so the two start anew together.
         let (mut arrived, mut sent) = (0u64, 0u64);
-        let mut coming = self.ask(None)?;
+        let mut coming = self.ask(None, self.number)?;
         loop {
             // Asked for before this page is read: latency is all that lies between two pages.
             let early = coming.next().await;
-            let ahead = early.as_ref().map(|next| self.ask(Some(next.clone()))).transpose()?;
+            let after = self.number.saturating_add(batches(usize::from(self.page_size)));
+            let ahead =
+                early.as_ref().map(|next| self.ask(Some(next.clone()), after)).transpose()?;
             let page = match coming.page().await {
                 Ok(page) => page,
                 Err(error @ salesforce::Error::Locator { .. })
@@ -122,12 +134,13 @@ impl Reader {
                 {
                     tracing::warn!(sync = ?self.caller.sync, %error, "The query is made anew from the last record read");
                     (lost, arrived) = (lost + 1, 0);
-                    coming = self.ask(None)?;
+                    coming = self.ask(None, self.number)?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             lost = 0;
+            let here = Instant::now();
             arrived += page.batch.len() as u64;
             let left_before = page.total.saturating_sub(arrived);
             sent += page.batch.len() as u64;
@@ -137,11 +150,14 @@ impl Reader {
             let last = page.done || next.is_none();
             // An answer that came damaged may have told the next page wrong.
             let ahead = match ahead.filter(|_| early == next) {
-                None if !last => Some(self.ask(next)?),
+                None if !last => {
+                    let after = self.number.saturating_add(batches(page.batch.len()));
+                    Some(self.ask(next, after)?)
+                }
                 ahead => ahead,
             };
             let count = last.then_some((total, arrived));
-            let handed = self.send(page, count, expected, &pages).await;
+            let handed = self.send(page, here, count, expected, &pages).await;
             match ahead {
                 Some(ahead) if handed && !last => coming = ahead,
                 _ => return Ok(()),
@@ -149,11 +165,13 @@ impl Reader {
         }
     }
 
-    /// Sends for a page: the one that the locator tells, or the first of what is left.
-    fn ask(&self, locator: Option<Locator>) -> Result<Coming, salesforce::Error> {
+    /// Sends for a page: the one that the locator tells, or the first of what is left. Its number is what it will be when
+    /// the page before it is as long as was asked for.
+    fn ask(&self, locator: Option<Locator>, number: u32) -> Result<Coming, salesforce::Error> {
         let further = locator.is_some();
         let soql = if further { String::new() } else { self.query()? };
         let (org, caller, page_size) = (self.org.clone(), self.caller.clone(), self.page_size);
+        let caller = Caller { page: Some(u64::from(number)), ..caller };
         let selection = self.selected.selection.clone();
         let (tell, next) = oneshot::channel();
         let tell = Mutex::new(Some(tell));
@@ -171,7 +189,8 @@ impl Reader {
                 None => org.query(&caller, &soql, true, selection, page_size, ahead).await,
             }
         };
-        let page = tokio::spawn(asking.in_current_span());
+        let span = tracing::info_span!("page", page = number);
+        let page = tokio::spawn(asking.instrument(span));
         Ok(Coming { further, next, page: AbortOnDropHandle::new(page) })
     }
 
@@ -179,6 +198,7 @@ impl Reader {
     async fn send(
         &mut self,
         mut page: Page,
+        arrived: Instant,
         count: Option<(u64, u64)>,
         expected: u64,
         pages: &mpsc::Sender<Fetched>,
@@ -196,6 +216,8 @@ impl Reader {
             };
             let first = i == 0;
             let fetched = Fetched {
+                number: self.number,
+                arrived,
                 batch,
                 cursor,
                 bytes: if first { page.bytes } else { 0 },
@@ -205,13 +227,13 @@ impl Reader {
                     0
                 },
                 request_id: page.request_id.clone(),
-                retries: if first { std::mem::take(&mut page.retries) } else { Vec::new() },
                 expected,
                 mismatch: mismatch.filter(|_| end),
             };
             if pages.send(fetched).await.is_err() {
                 return false;
             }
+            self.number = self.number.saturating_add(1);
         }
         true
     }

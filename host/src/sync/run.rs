@@ -46,7 +46,7 @@ async fn go(
     hold: &Hold,
     cancel: &CancellationToken,
 ) -> Result<Ending, Error> {
-    let (reader, pages_before) = tokio::select! {
+    let reader = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ok(Ending::Interrupted),
         opened = open(job, run, hold) => opened?,
@@ -57,7 +57,7 @@ async fn go(
     let mut reading = tokio::task::JoinSet::new();
     reading.spawn(reader.read(pages).in_current_span());
     let mut committing = Committing::default();
-    let carried = carry(job, run, pages_before, cancel, &mut fetched, &mut committing).await;
+    let carried = carry(job, run, cancel, &mut fetched, &mut committing).await;
     // Whatever stopped the mapping, the batch in hand becomes durable.
     committing.settle().await?;
     if carried? == Carried::UntilCancelled {
@@ -80,12 +80,11 @@ enum Carried {
 async fn carry(
     job: &Job,
     run: RunId,
-    first: u32,
     cancel: &CancellationToken,
     fetched: &mut mpsc::Receiver<Fetched>,
     committing: &mut Committing,
 ) -> Result<Carried, Error> {
-    for number in first.. {
+    loop {
         let page = tokio::select! {
             biased;
             () = cancel.cancelled() => return Ok(Carried::UntilCancelled),
@@ -95,15 +94,15 @@ async fn carry(
         if committing.shares(&page.batch) {
             committing.settle().await?;
         }
-        let ready = job.map_page(run, number, page).await?;
+        let ready = job.map_page(run, page).await?;
         committing.settle().await?;
         committing.start(job, ready);
     }
     Ok(Carried::ToTheEnd)
 }
 
-/// Chooses what to read: the fields, the window, the query. Tells how many pages the run has committed already.
-async fn open(job: &Job, run: RunId, hold: &Hold) -> Result<(Reader, u32), Error> {
+/// Chooses what to read: the fields, the window, the query.
+async fn open(job: &Job, run: RunId, hold: &Hold) -> Result<Reader, Error> {
     let caller = job.caller(run, hold.name());
     let object = job.org.describe(&caller, &job.sync.object).await?;
     let now = job.org.server_time(&caller).await?;
@@ -119,7 +118,8 @@ async fn open(job: &Job, run: RunId, hold: &Hold) -> Result<(Reader, u32), Error
         before: here.cursor_after,
         window,
         selected,
+        number: u32::try_from(here.pages).unwrap_or(u32::MAX),
     };
     job.opened(run, &reader, object.schema()).await?;
-    Ok((reader, u32::try_from(here.pages).unwrap_or(u32::MAX)))
+    Ok(reader)
 }

@@ -29,7 +29,7 @@ pub async fn sample(
 ) -> Result<Sample, Error> {
     let lease = org.draw(&sync.connections, sync.failover, &[]);
     let connection = lease.as_ref().map_or(&sync.connections.first, |lease| lease.name()).clone();
-    let caller = Caller { connection, sync: Some(sync.name.clone()), run: None };
+    let caller = Caller { connection, sync: Some(sync.name.clone()), run: None, page: None };
     let object = org.describe(&caller, &sync.object).await?;
     let selected = select(sync, reads, &object)?;
     let query = Query {

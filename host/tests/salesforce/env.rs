@@ -104,7 +104,7 @@ pub fn name() -> ConnectionName {
 
 pub fn who() -> Caller {
     let sync = Some(SyncName::new("Contact").unwrap());
-    Caller { connection: name(), sync, run: Some(RunId(1)) }
+    Caller { connection: name(), sync, run: Some(RunId(1)), page: None }
 }
 
 pub fn selection() -> Selection {

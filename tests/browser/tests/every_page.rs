@@ -62,6 +62,7 @@ fn pages(world: &World) -> Vec<String> {
         "/syncs",
         "/limits",
         "/connections",
+        "/connections/main/disconnect",
         "/plugins",
         "/explain",
         "/explain/auth.reconnect",

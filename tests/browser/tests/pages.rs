@@ -176,6 +176,24 @@ async fn a_connection_is_made_and_made_again() {
     browser.says("main is connected").await;
     browser.open(&world.page("/")).await;
     browser.until("nothing asks for it", "return !document.querySelector('.notices .bad')").await;
+    // And it is given back, after a second thought.
+    browser.open(&world.page("/connections")).await;
+    browser.press("#connection-main", "Disconnect…").await;
+    browser.says("Disconnect main?").await;
+    browser.says("wait until it is connected again").await;
+    browser.says("Its approval at Salesforce is revoked").await;
+    browser.press("main", "Leave it").await;
+    browser.says("healthy").await;
+    browser.press("#connection-main", "Disconnect…").await;
+    browser.says("Disconnect main?").await;
+    browser.press("main", "Disconnect main").await;
+    browser.says("main is disconnected").await;
+    browser.press("main", "To the connections").await;
+    // What was denied in the beginning is all that still counts.
+    browser.says("1 started and never finished").await;
+    assert!(browser.text("#connection-main header").await.contains("not connected"));
+    assert_eq!(world.env.sim.revoke_approvals(None), 0, "the org has none of it left");
+    browser.quiet().await;
     browser.close().await;
 }
 

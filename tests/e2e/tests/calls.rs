@@ -87,7 +87,7 @@ async fn raced(quota: &str, max: u64) -> (Vec<RequestNote>, Vec<String>) {
             let org = env.app().org.clone();
             tokio::spawn(async move {
                 let connection = ConnectionName::new("main").unwrap();
-                let who = Caller { connection, sync: None, run: None };
+                let who = Caller { connection, sync: None, run: None, page: None };
                 loop {
                     match org.count(&who, "SELECT COUNT() FROM Contact").await {
                         Ok(count) => assert_eq!(count, 10),

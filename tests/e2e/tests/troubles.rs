@@ -1,6 +1,7 @@
 //! What goes wrong on the way, and that nothing is lost, hidden or asked for too often.
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use kilofold::events::Event;
 use kilofold::model::{Ending, Scan};
 use org_sim::{FaultKind, RequestClass, When};
 use support::{Setup, TestEnv};
@@ -61,12 +62,47 @@ async fn passing_troubles_are_passed() {
     let run = env.run_well("Contact").await;
     assert_eq!(run.counts.fetched, 2_600);
     let reasons: Vec<&str> = run.retries.iter().map(|retry| retry.reason.as_str()).collect();
-    assert_eq!(reasons.len(), 6, "{reasons:?}");
-    for (reason, word) in reasons.iter().zip(["", "damaged", "503", "500", "406", "420"]) {
+    let words = ["503", "damaged", "", "damaged", "503", "500", "406", "420"];
+    assert_eq!(reasons.len(), words.len(), "{reasons:?}");
+    for (reason, word) in reasons.iter().zip(words) {
         assert!(!reason.is_empty() && reason.contains(word), "{reason}");
     }
+    // What is asked before the first page belongs to none.
+    let pages: Vec<_> = run.retries.iter().map(|retry| retry.page).collect();
+    assert_eq!(pages[..3], [None, None, Some(2)], "{:?}", run.retries);
+    assert!(pages.is_sorted() && pages[7] < Some(13), "{:?}", run.retries);
     // Thirteen pages, six requests made again, two describes.
     assert_eq!(run.calls, 13 + 6 + 2);
+    whole(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_fails_says_what_it_asked_again() {
+    let env = contacts(2_000).await;
+    on_page(&env, 2, 99, FaultKind::ServerError { status: 503, html: false });
+    let mut events = env.app().bus.subscribe();
+    let run = env.run("Contact").await;
+    assert_eq!(code(&run.ending), "org.unreachable");
+    assert_eq!(run.pages, 3, "what came before is kept");
+    let pages: Vec<_> = run.retries.iter().map(|retry| retry.page).collect();
+    assert_eq!(pages, [Some(3); 4], "{:?}", run.retries);
+    for retry in &run.retries {
+        assert!(retry.reason.contains("503") && retry.waited_ms > 0, "{retry:?}");
+    }
+    assert!(run.retries.is_sorted_by_key(|retry| retry.at));
+    // And it was told while it happened.
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Event::RunRetry { page, waited_ms, .. } = &event.event {
+            told.push((*page, *waited_ms));
+        }
+    }
+    let kept: Vec<_> = run.retries.iter().map(|retry| (retry.page, retry.waited_ms)).collect();
+    assert_eq!(told, kept);
+    // The next run has none of them.
+    env.sim.clear_faults();
+    let next = env.run_well("Contact").await;
+    assert!(next.retries.is_empty(), "{:?}", next.retries);
     whole(&env);
 }
 

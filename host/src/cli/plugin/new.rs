@@ -206,7 +206,7 @@ async fn asked(args: &Args, globals: &Globals) -> Result<(Object, String), Failu
     let connection = connection.ok_or_else(|| {
         Failure::new("connection.unknown", "there is no such connection in the configuration")
     })?;
-    let who = Caller { connection: connection.name.clone(), sync: None, run: None };
+    let who = Caller { connection: connection.name.clone(), sync: None, run: None, page: None };
     let store = app::open_store(&config)?;
     let org = app::open_org(&config, &store, Clock::default())?;
     let describe = org.describe(&who, &args.object).await?;

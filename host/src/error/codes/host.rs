@@ -96,6 +96,12 @@ pub(super) const ALL: &[Explained] = &[
         "look at the certificates that the system trusts, and report this",
     ),
     of(
+        "telemetry.exporter",
+        "no traces can be sent",
+        "What sends traces to the collector of [telemetry] does not take its settings, or those in the variables OTEL_... of the environment.",
+        "mend what the message names, or leave [telemetry] out",
+    ),
+    of(
         "export.terminal",
         "the file is no text",
         "Parquet is written in bytes that a terminal cannot show.",

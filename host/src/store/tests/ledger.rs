@@ -20,6 +20,7 @@ fn call(at: i64, sync: &str) -> Call {
             connection: ConnectionName::new("main").unwrap(),
             sync: Some(name(sync)),
             run: Some(RunId(7)),
+            page: None,
         },
         purpose: Purpose::QueryMore,
         backfill: false,

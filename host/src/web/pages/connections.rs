@@ -19,9 +19,9 @@ use crate::salesforce::approvals::{MOST, Tally};
 use crate::salesforce::{self, ConnectionState, ConnectionStatus, Invited, Redirect};
 use crate::web::{Problem, Shared};
 
-type Named = Result<Path<ConnectionName>, PathRejection>;
+pub(super) type Named = Result<Path<ConnectionName>, PathRejection>;
 
-fn named(ctx: &Ctx, path: Named) -> Result<ConnectionName, Refused> {
+pub(super) fn named(ctx: &Ctx, path: Named) -> Result<ConnectionName, Refused> {
     let problem = |error: PathRejection| Problem::bad_request(error.body_text());
     path.map(|Path(name)| name).map_err(|error| Refused::new(ctx, problem(error)))
 }
@@ -149,6 +149,9 @@ fn buttons(status: &ConnectionStatus, consents: bool, ctx: &Ctx) -> Markup {
                     ConnectionState::Healthy => html! { button.btn { "Connect again" } },
                     _ => html! { button.btn.main { "Reconnect" } },
                 }))
+                @if ctx.operates && !matches!(status.state, ConnectionState::NotConnected) {
+                    a.btn href={ "/connections/" (status.name) "/disconnect" } { "Disconnect…" }
+                }
             }
         } @else if matches!(status.state, ConnectionState::NotConnected) {
             p.small.soft { "It connects by itself when a sync first uses it, or with " code { "kilofold connect " (status.name) } "." }

@@ -9,6 +9,7 @@ mod chart;
 mod connections;
 mod ctx;
 mod data;
+mod disconnect;
 mod explain;
 mod import;
 mod imports;
@@ -47,6 +48,10 @@ pub(super) fn routes() -> Router<Shared> {
         .route(
             "/connections/{connection}/connect",
             get(connections::consent).post(connections::connect),
+        )
+        .route(
+            "/connections/{connection}/disconnect",
+            get(disconnect::asks).post(disconnect::disconnect),
         )
         .route("/connections/{connection}/answer", post(connections::answer))
         .route(CALLBACK_PATH, get(connections::callback))

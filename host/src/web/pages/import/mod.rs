@@ -301,10 +301,7 @@ fn cost(run: &Run, ctx: &Ctx) -> Markup {
                     dt { "Connection" } dd { (run.connection) }
                     dt { "Org's day before" } dd { (reading(run.quota_before.as_ref(), ctx)) }
                     dt { "Org's day after" } dd { (reading(run.quota_after.as_ref(), ctx)) }
-                    // Those of a page that never came are told by the error, and counted as calls.
-                    @if !run.retries.is_empty() || run.ending.as_ref().is_none_or(Ending::is_success) {
-                        dt { "Requests made again" } dd { (run.retries.len()) }
-                    }
+                    dt { "Requests made again" } dd { (run.retries.len()) }
                 }
                 div {
                     h3 { "Where the time went" }
@@ -409,11 +406,12 @@ fn retries(run: &Run, ctx: &Ctx) -> Markup {
                 header { h2 { "Requests made again" } }
                 div.scroll tabindex="0" role="region" aria-label="Requests made again" {
                     table {
-                        thead { tr { th scope="col" { "At" } th scope="col" .n { "Waited" } th scope="col" { "Why" } } }
+                        thead { tr { th scope="col" { "At" } th scope="col" .n { "Page" } th scope="col" .n { "Waited" } th scope="col" { "Why" } } }
                         tbody {
                             @for retry in &run.retries {
                                 tr {
                                     td.nowrap { (at(retry.at, ctx)) }
+                                    td.n { (retry.page.map_or(String::new(), |page| page.to_string())) }
                                     td.n { (took(Duration::from_millis(retry.waited_ms))) }
                                     td.break { (text(&retry.reason)) }
                                 }
