@@ -193,7 +193,6 @@ async fn a_connection_is_made_and_made_again() {
     browser.says("1 started and never finished").await;
     assert!(browser.text("#connection-main header").await.contains("not connected"));
     assert_eq!(world.env.sim.revoke_approvals(None), 0, "the org has none of it left");
-    browser.quiet().await;
     browser.close().await;
 }
 
