@@ -4,7 +4,7 @@ mod held;
 mod plugins;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -17,7 +17,7 @@ use crate::events::{Bus, Event};
 use crate::model::{Ending, Pause, Run, RunId, Stamp, SyncName, Trigger};
 use crate::plugin::{self, Engine, Lookup, Source};
 use crate::quota;
-use crate::salesforce::{self, Org, OrgSettings, SealKey};
+use crate::salesforce::{self, Org, OrgSettings, SealKey, Seat};
 use crate::schedule::{self, PauseStore, RunResult, Runner, Scheduler, Work};
 use crate::store::{self, RunFilter, Store};
 use crate::sync::{self, Job};
@@ -155,6 +155,8 @@ pub struct App {
     /// The plugins of the syncs.
     pub plugins: Plugins,
     jobs: Arc<BTreeMap<SyncName, Job>>,
+    /// Of runs that are about to begin together.
+    seats: Arc<Mutex<BTreeMap<SyncName, Seat>>>,
 }
 
 impl App {
@@ -211,7 +213,8 @@ impl App {
             };
             jobs.insert(sync.name.clone(), job);
         }
-        Ok(Self { config, store, org, bus, clock, plugins, jobs: Arc::new(jobs) })
+        let (jobs, seats) = (Arc::new(jobs), Arc::default());
+        Ok(Self { config, store, org, bus, clock, plugins, jobs, seats })
     }
 
     /// Starts the schedule.
@@ -257,7 +260,21 @@ impl App {
         trigger: Trigger,
         cancel: &CancellationToken,
     ) -> Result<Run, Error> {
-        Ok(sync::run(&self.job(sync)?, trigger, cancel).instrument(span(sync)).await?)
+        self.read(sync, trigger, None, cancel).await
+    }
+
+    async fn read(
+        &self,
+        sync: &SyncName,
+        trigger: Trigger,
+        seat: Option<Seat>,
+        cancel: &CancellationToken,
+    ) -> Result<Run, Error> {
+        Ok(sync::run(&self.job(sync)?, trigger, seat, cancel).instrument(span(sync)).await?)
+    }
+
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<SyncName, Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Maps the failed records of a run again, from the store, beside any schedule: only for hosts without one.
@@ -453,12 +470,19 @@ impl Runner for App {
     ) -> BoxFuture<'a, RunResult> {
         Box::pin(async move {
             let ran = match work {
-                Work::Read(trigger) => self.run_once(sync, trigger, &cancel).await,
+                Work::Read(trigger) => {
+                    let seat = self.seats().remove(sync);
+                    self.read(sync, trigger, seat, &cancel).await
+                }
                 Work::Remap(since) => self.remap(sync, since, &cancel).await,
                 Work::Retry(run) => self.retry(run, &cancel).await,
             };
             match ran {
                 Ok(run) => RunResult {
+                    quiet: self
+                        .config
+                        .sync(sync)
+                        .is_some_and(|sync| schedule::is_quiet(&run, sync.page_size)),
                     ended: run.ending.unwrap_or(Ending::Interrupted),
                     run: Some(run.id),
                     paused: self.paused_by(sync, run.id),
@@ -466,7 +490,8 @@ impl Runner for App {
                 Err(error) => {
                     tracing::error!(%sync, %error, "The run could not be stored");
                     let (code, message) = (error.code().to_owned(), error.to_string());
-                    RunResult { ended: Ending::Failed { code, message }, run: None, paused: None }
+                    let ended = Ending::Failed { code, message };
+                    RunResult { ended, run: None, paused: None, quiet: false }
                 }
             }
         })
@@ -476,6 +501,10 @@ impl Runner for App {
         self.config
             .sync(sync)
             .is_some_and(|sync| self.org.can_draw(&sync.connections, sync.failover))
+    }
+
+    fn together(&self, syncs: &[SyncName]) {
+        self.seats().extend(syncs.iter().cloned().zip(salesforce::seats(syncs.len())));
     }
 }
 

@@ -57,7 +57,9 @@ impl Runner for Recorder {
         _: CancellationToken,
     ) -> BoxFuture<'a, RunResult> {
         self.0.lock().unwrap().push(sync.clone());
-        Box::pin(async { RunResult { ended: Ending::Succeeded, run: None, paused: None } })
+        Box::pin(async {
+            RunResult { ended: Ending::Succeeded, run: None, paused: None, quiet: false }
+        })
     }
 
     fn ready(&self, _: &SyncName) -> bool {

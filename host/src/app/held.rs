@@ -84,6 +84,20 @@ impl Journal for Held {
         }
     }
 
+    fn amend(&self, call: &Call, to: &Call) {
+        // The new line first: a process that dies in between counts one call too many, and not one too few.
+        let amended = match self.0.enter_call(to) {
+            Ok(store::Room::None) => return,
+            Ok(_) => self.0.take_back_call(call),
+            Err(error) => Err(error),
+        };
+        match amended {
+            Ok(store::Room::None) => tracing::warn!("A call that was amended is counted twice"),
+            Err(error) => tracing::warn!(%error, "What a call saved cannot be kept"),
+            Ok(_) => {}
+        }
+    }
+
     fn fold(&self) -> Result<(), String> {
         self.0.fold_calls().map_err(|error| error.to_string())
     }

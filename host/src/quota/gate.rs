@@ -31,6 +31,8 @@ pub trait Journal: Send + Sync {
     fn begin(&self, call: &Call) -> Result<Room, String>;
     /// Takes a call back whose request was never sent. Must not wait either; a call that cannot be taken back stays counted.
     fn void(&self, call: &Call);
+    /// Changes what is on record of a call to `to`, of the same time. Must not wait; what cannot be changed stays as it was.
+    fn amend(&self, _call: &Call, _to: &Call) {}
     /// Makes room. May block.
     fn fold(&self) -> Result<(), String> {
         Ok(())
@@ -118,15 +120,14 @@ impl Gate {
     /// Asks for one call, waiting while too many are under way. The call is in the ledger and on record in the journal when
     /// this returns; a permit that is dropped before its request was sent takes it out again.
     pub async fn permit(&self, caller: &Caller, purpose: Purpose) -> Result<Permit, Refused> {
-        self.permit_shared(caller, purpose, 0, &[]).await
+        self.permit_shared(caller, purpose, &[]).await
     }
 
-    /// The same for a call that these syncs share and that makes `saved` others unnecessary.
+    /// The same for a call that these syncs share. See [`Gate::saved`].
     pub async fn permit_shared(
         &self,
         caller: &Caller,
         purpose: Purpose,
-        saved: u16,
         behalf: &[SyncName],
     ) -> Result<Permit, Refused> {
         let slot = self.0.slots.clone().acquire_owned().await.map_err(|_| closed())?;
@@ -135,7 +136,7 @@ impl Gate {
             let mut state = self.state();
             let backfill = state.is_first_pass(caller.run);
             let at = self.0.clock.now();
-            let call = Call { at, caller: caller.clone(), purpose, backfill, saved };
+            let call = Call { at, caller: caller.clone(), purpose, backfill, saved: 0 };
             state.admit(&call, behalf)?;
             call
         };
@@ -154,6 +155,13 @@ impl Gate {
         self.state().enter(&call);
         let entered = Entered { gate: self.clone(), call, written: false, sent: false };
         Ok(Free { entered: entered.write().await? })
+    }
+
+    /// Takes in that a call made `saved` others unnecessary: told only when its answer is here, since a refused one saved
+    /// nothing.
+    pub fn saved(&self, call: &Call, saved: u16) {
+        self.state().ledger.saved(call, saved);
+        self.0.journal.amend(call, &Call { saved, ..call.clone() });
     }
 
     /// The gate's clock.

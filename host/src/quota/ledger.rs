@@ -115,6 +115,15 @@ impl Ledger {
         self.calls.push_back(entry);
     }
 
+    /// Notes that a call made others unnecessary.
+    pub fn saved(&mut self, call: &Call, saved: u16) {
+        let entry = self.entry(call);
+        let same = |other: &&mut Entry| Entry { at: entry.at, ..**other } == entry;
+        if let Some(entry) = self.calls.iter_mut().rev().find(same) {
+            entry.saved = saved;
+        }
+    }
+
     /// Takes a call out again that was never sent.
     pub fn void(&mut self, call: &Call) {
         let entry = self.entry(call);

@@ -126,7 +126,7 @@ impl Shared {
             serde_json::from_slice::<Rows>(&answer.body)
                 .map_err(|error| Unreadable::Damaged(error.to_string()))
         };
-        let ask = Ask { who: &who, purpose: Purpose::Census, object: OBJECT, epoch: None };
+        let ask = Ask::new(&who, Purpose::Census, OBJECT);
         let (rows, unread) = match self.data(ask, build, read).await {
             Ok(got) => (got.value.records, None),
             // The user has no right to it, or the org has no such list: it is said, and asked again a day later.

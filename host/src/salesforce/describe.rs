@@ -266,7 +266,7 @@ impl Org {
                 Ok(Known { asked: now, modified, describe: Arc::new(describe) })
             }
         };
-        let ask = Ask { who, purpose: Purpose::Describe, object, epoch: None };
+        let ask = Ask::new(who, Purpose::Describe, object);
         let known = shared.data(ask, build, read).await?.value;
         slot.doubted.store(false, Ordering::Relaxed);
         shared.keep_describe(name(), &known).await;
@@ -298,8 +298,7 @@ impl Org {
         let build = |session: &Session| {
             shared.request(session, Method::GET, shared.data_path(session, "sobjects"), &[])
         };
-        let ask =
-            Ask { who, purpose: Purpose::Describe, object: "the list of objects", epoch: None };
+        let ask = Ask::new(who, Purpose::Describe, "the list of objects");
         let got = shared.data(ask, build, |answer: &Answer| json::<All>(&answer.body)).await?;
         Ok(got.value.sobjects)
     }

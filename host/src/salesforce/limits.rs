@@ -41,7 +41,7 @@ impl Org {
     pub async fn limits(&self, who: &Caller) -> Result<Usage, Error> {
         let shared = self.shared();
         let build = |session: &Session| shared.limits_request(session);
-        let ask = Ask { who, purpose: Purpose::Limits, object: "limits", epoch: None };
+        let ask = Ask::new(who, Purpose::Limits, "limits");
         let got =
             shared.data(ask, build, |answer: &Answer| day(&answer.body, self.gate().now())).await?;
         self.gate().observe(got.value);
@@ -76,7 +76,7 @@ impl Org {
             url.query_pairs_mut().append_pair("sObjects", &objects.join(","));
             shared.request(session, Method::GET, url, &[])
         };
-        let ask = Ask { who, purpose: Purpose::Limits, object: "record counts", epoch: None };
+        let ask = Ask::new(who, Purpose::Limits, "record counts");
         let read = |answer: &Answer| {
             let counts: Counts = serde_json::from_slice(&answer.body)
                 .map_err(|error| Unreadable::Damaged(error.to_string()))?;

@@ -26,6 +26,7 @@ mod seal;
 mod settings;
 pub mod soql;
 mod tend;
+mod together;
 mod told;
 
 pub use book::Home;
@@ -44,4 +45,5 @@ pub use redirect::{PAGE as CALLBACK_PATH, Redirect};
 pub use retry::{Policy, Trouble};
 pub use seal::SealKey;
 pub use settings::{ConnectionSettings, Grant, OrgSettings};
+pub use together::{Seat, SharedCall, seats};
 pub use told::{Beside, RETRIES_KEPT};

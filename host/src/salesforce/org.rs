@@ -20,7 +20,7 @@ use super::keep::Vault;
 use super::retry::Trouble;
 use super::told::Told;
 use super::{Error, OrgSettings, Refusal, SealKey, host, soql};
-use crate::model::{Caller, ConnectionName, Purpose, Stamp};
+use crate::model::{Call, Caller, ConnectionName, Purpose, Stamp, SyncName};
 use crate::quota::{Gate, LOOK_EVERY, LimitKind, Pass};
 
 /// One org, its connections, one HTTP client, the gate. Clones share everything.
@@ -55,6 +55,8 @@ pub(super) struct Shared {
     /// Whether the last counted answer told nothing of the org's day.
     silent: AtomicBool,
     blind: Mutex<Blind>,
+    /// Connections whose syncs ask one by one, and until when.
+    pub apart: Mutex<BTreeMap<ConnectionName, Stamp>>,
 }
 
 /// Looks that were taken because answers told nothing of the org's day.
@@ -76,6 +78,15 @@ pub(super) struct Ask<'a> {
     pub object: &'a str,
     /// The session that it belongs to, when it does.
     pub epoch: Option<u64>,
+    /// The syncs that share it, when several do.
+    pub behalf: &'a [SyncName],
+}
+
+impl<'a> Ask<'a> {
+    /// One of no session in particular, for one caller.
+    pub(super) fn new(who: &'a Caller, purpose: Purpose, object: &'a str) -> Self {
+        Self { who, purpose, object, epoch: None, behalf: &[] }
+    }
 }
 
 /// What a request brought.
@@ -87,6 +98,8 @@ pub(super) struct Got<T> {
     pub took: Duration,
     pub request_id: Option<String>,
     pub calls: u64,
+    /// The call as the ledger has it, when several share it.
+    pub call: Option<Call>,
 }
 
 /// Why the body of a good answer cannot be read.
@@ -107,7 +120,7 @@ impl From<Error> for Unreadable {
 }
 
 /// What to do about an answer that is none.
-enum Next {
+pub(super) enum Next {
     Again(Trouble),
     Renew,
     Stop(Error),
@@ -149,6 +162,7 @@ impl Org {
             told: Told::default(),
             silent: AtomicBool::new(false),
             blind: Mutex::default(),
+            apart: Mutex::default(),
             settings,
         };
         for one in shared.settings.connections.clone() {
@@ -267,13 +281,13 @@ impl Shared {
     }
 
     /// A permit for a counted call. When the gate's numbers are old it is allowed one look, and asked again.
-    async fn permit(self: &Arc<Self>, who: &Caller, purpose: Purpose) -> Result<Pass, Error> {
-        match self.gate.permit(who, purpose).await {
+    async fn permit(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Pass, Error> {
+        let permit = || self.gate.permit_shared(ask.who, ask.purpose, ask.behalf);
+        match permit().await {
             Ok(permit) => Ok(permit.into()),
             Err(refused) if refused.look => {
-                self.look(who).await?;
-                let permit = self.gate.permit(who, purpose).await.map_err(Error::NoPermit)?;
-                Ok(permit.into())
+                self.look(ask.who).await?;
+                Ok(permit().await.map_err(Error::NoPermit)?.into())
             }
             Err(refused) => Err(Error::NoPermit(refused)),
         }
@@ -316,7 +330,7 @@ impl Shared {
         build: impl Fn(&Session) -> Result<reqwest::Request, Error>,
         read: impl Fn(&Answer) -> Result<T, Unreadable>,
     ) -> Result<Got<T>, Error> {
-        let Ask { who, purpose, object, epoch } = ask;
+        let Ask { who, purpose, object, epoch, behalf } = ask;
         let what = || purpose.as_str().to_owned();
         let started = Instant::now();
         let connection = self.connection(&who.connection)?;
@@ -329,13 +343,14 @@ impl Shared {
                 return Err(Error::Locator { object: object.to_owned(), why });
             }
             let request = build(&session)?;
-            let pass = self.permit(who, purpose).await?;
+            let pass = self.permit(&ask).await?;
             let now = connection.session(self.gate.now())?;
             if now.is_none_or(|now| now.generation != session.generation) {
                 // Renewed while this one waited for its permit, which goes back unspent.
                 continue;
             }
             connection.used(self.gate.now());
+            let call = (behalf.len() > 1).then(|| pass.call().clone());
             let (next, why, wanted) = match self.http.send(pass, request).await {
                 Ok(answer) => {
                     calls += 1;
@@ -347,7 +362,16 @@ impl Shared {
                             }
                             let Answer { date, body, took, request_id, .. } = answer;
                             let (bytes, epoch) = (body.len() as u64, session.epoch);
-                            return Ok(Got { value, epoch, date, bytes, took, request_id, calls });
+                            return Ok(Got {
+                                value,
+                                epoch,
+                                date,
+                                bytes,
+                                took,
+                                request_id,
+                                calls,
+                                call,
+                            });
                         }
                         Err((next, why)) => (next, why, answer.retry_after),
                     }
@@ -420,7 +444,7 @@ impl Shared {
         Err(self.understood(ask, Refusal::read(answer.status, &answer.body)))
     }
 
-    fn understood(&self, ask: &Ask<'_>, refusal: Refusal) -> (Next, String) {
+    pub(super) fn understood(&self, ask: &Ask<'_>, refusal: Refusal) -> (Next, String) {
         let why = match refusal.code.as_str() {
             "" => format!("HTTP {}: {}", refusal.status, refusal.message),
             code => format!("HTTP {} {code}: {}", refusal.status, refusal.message),

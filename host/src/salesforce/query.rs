@@ -13,8 +13,9 @@ use url::{Url, form_urlencoded};
 use super::connection::Session;
 use super::http::Answer;
 use super::org::{Ask, Got, Org, Unreadable};
+use super::together::SharedCall;
 use super::{Error, Refusal, soql};
-use crate::model::{Batch, Caller, Purpose, ScanError, Selection, Stamp, next_address};
+use crate::model::{self, Batch, Caller, Purpose, ScanError, Selection, Stamp, next_address};
 
 /// Where the next page of a query lies. It is good for one session of one run, and never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Page {
     pub request_id: Option<String>,
     /// Counted calls spent on it.
     pub calls: u64,
+    /// With whom it shared its call, when it did.
+    pub shared: Option<SharedCall>,
 }
 
 /// Hears where the next page lies as soon as an answer is here, before its records are read. An answer that turns out
@@ -80,7 +83,7 @@ impl Org {
         let path = if all { "queryAll" } else { "query" };
         let text = Text::new(path, soql)?;
         let build = |session: &Session| self.query_request(session, &text, page_size);
-        let ask = Ask { who, purpose: Purpose::Query, object, epoch: None };
+        let ask = Ask::new(who, Purpose::Query, object);
         self.page(ask, build, selection, text.long, ahead).await
     }
 
@@ -102,7 +105,8 @@ impl Org {
             let url = url.ok_or(Error::Answer { what: "query-more".to_owned(), why })?;
             self.records_request(session, url, page_size)
         };
-        let ask = Ask { who, purpose: Purpose::QueryMore, object, epoch: Some(locator.epoch) };
+        let epoch = Some(locator.epoch);
+        let ask = Ask { epoch, ..Ask::new(who, Purpose::QueryMore, object) };
         self.page(ask, build, selection, false, ahead).await
     }
 
@@ -110,7 +114,7 @@ impl Org {
     pub async fn count(&self, who: &Caller, soql: &str) -> Result<u64, Error> {
         let text = Text::new("query", soql)?;
         let build = |session: &Session| self.query_request(session, &text, 2000);
-        let ask = Ask { who, purpose: Purpose::Count, object: object_of(soql), epoch: None };
+        let ask = Ask::new(who, Purpose::Count, object_of(soql));
         let read = |answer: &Answer| {
             let found = Selection::new(&[], None).read_answer(&body(answer, text.long)?);
             Ok(found.map_err(|error| Unreadable::Damaged(error.to_string()))?.total)
@@ -131,13 +135,27 @@ impl Org {
             return self.records_request(session, url, page_size);
         }
         // As the only part of a composite request, which is one call whatever it holds, and has no such bound.
-        let part = serde_json::json!({
-            "method": "GET",
-            "url": format!("{}?{}", url.path(), text.query),
-            "referenceId": "page",
-            "httpHeaders": { "Sforce-Query-Options": options(page_size) },
-        });
-        let parts = serde_json::json!({ "compositeRequest": [part] }).to_string();
+        self.composite_request(session, [(text.path, text.query.as_str(), page_size)].into_iter())
+    }
+
+    /// Queries as the parts of one request: resource, parameters and page size of each.
+    pub(super) fn composite_request<'a>(
+        &self,
+        session: &Session,
+        queries: impl Iterator<Item = (&'a str, &'a str, u16)>,
+    ) -> Result<reqwest::Request, Error> {
+        let shared = self.shared();
+        let part = |(number, (path, query, page_size)): (usize, (&str, &str, u16))| {
+            serde_json::json!({
+                "method": "GET",
+                "url": format!("{}?{query}", shared.data_path(session, path).path()),
+                "referenceId": format!("page{number}"),
+                // It is not written down whether Salesforce heeds this in a part: pages may be larger then.
+                "httpHeaders": { "Sforce-Query-Options": options(page_size) },
+            })
+        };
+        let parts: Vec<_> = queries.enumerate().map(part).collect();
+        let parts = serde_json::json!({ "compositeRequest": parts }).to_string();
         let url = shared.data_path(session, "composite");
         let mut request = shared.request(session, Method::POST, url, &[])?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -164,7 +182,6 @@ impl Org {
         ahead: Option<&Ahead>,
     ) -> Result<Page, Error> {
         let (what, object) = (ask.purpose.as_str(), ask.object);
-        let locator = |path, epoch| Locator { path, epoch, object: object.to_owned() };
         // Of the session that asked last.
         let epoch = AtomicU64::new(0);
         let build = |session: &Session| {
@@ -173,47 +190,67 @@ impl Org {
         };
         let read = |answer: &Answer| {
             let body = body(answer, long)?;
-            if let Some(ahead) = ahead
-                && let Some(path) = next_address(&body)
-            {
-                ahead(locator(path, epoch.load(Ordering::Relaxed)));
-            }
-            let found = selection.read_answer(&body).map_err(|source| match source {
-                ScanError::Json(_) => Unreadable::Damaged(source.to_string()),
-                source => Error::Records { object: object.to_owned(), source }.into(),
-            })?;
-            if !found.done && found.next.is_none() {
-                return Err(missing(what, "nextRecordsUrl"));
-            }
-            Ok((found.batch, found.total, found.done, found.next))
+            found(&body, what, object, epoch.load(Ordering::Relaxed), selection, ahead)
         };
-        let got: Got<_> = self.shared().data(ask, build, read).await?;
-        let (batch, total, done, next) = got.value;
+        Ok(Page::new(self.shared().data(ask, build, read).await?, object))
+    }
+}
+
+/// Reads the answer to a query in this session. `ahead` hears first where the next page lies.
+pub(super) fn found(
+    body: &Bytes,
+    what: &str,
+    object: &str,
+    epoch: u64,
+    selection: &Selection,
+    ahead: Option<&Ahead>,
+) -> Result<model::Answer, Unreadable> {
+    if let Some(ahead) = ahead
+        && let Some(path) = next_address(body)
+    {
+        ahead(Locator { path, epoch, object: object.to_owned() });
+    }
+    let found = selection.read_answer(body).map_err(|source| match source {
+        ScanError::Json(_) => Unreadable::Damaged(source.to_string()),
+        source => Error::Records { object: object.to_owned(), source }.into(),
+    })?;
+    if !found.done && found.next.is_none() {
+        return Err(missing(what, "nextRecordsUrl"));
+    }
+    Ok(found)
+}
+
+impl Page {
+    /// What a request brought, as a page.
+    pub(super) fn new(got: Got<model::Answer>, object: &str) -> Self {
+        let model::Answer { total, done, next, batch } = got.value;
         let next = next.filter(|_| !done);
-        Ok(Page {
+        let locator = |path| Locator { path, epoch: got.epoch, object: object.to_owned() };
+        Self {
             batch,
             total,
             done,
-            next: next.map(|path| locator(path, got.epoch)),
+            next: next.map(locator),
             date: got.date.unwrap_or_else(Stamp::now),
             bytes: got.bytes,
             took: got.took,
             request_id: got.request_id,
             calls: got.calls,
-        })
+            shared: None,
+        }
     }
 }
 
 /// A query as it is sent.
-struct Text<'a> {
-    path: &'a str,
-    query: String,
+pub(super) struct Text<'a> {
+    pub path: &'a str,
+    pub query: String,
     /// Whether it is too long for an address.
     long: bool,
 }
 
 impl<'a> Text<'a> {
-    fn new(path: &'a str, soql: &str) -> Result<Self, Error> {
+    pub(super) fn new(path: &'a str, soql: &str) -> Result<Self, Error> {
         let length = soql.chars().count();
         if length > soql::LONGEST_QUERY {
             return Err(Error::QueryTooLong { length, most: soql::LONGEST_QUERY });
@@ -231,6 +268,18 @@ fn options(page_size: u16) -> String {
 
 /// What answers the query itself: the only part of the answer, when it was sent as one.
 fn body(answer: &Answer, long: bool) -> Result<Bytes, Unreadable> {
+    if !long {
+        return Ok(answer.body.clone());
+    }
+    match parts(answer)?.as_slice() {
+        [(200..=299, body)] => Ok(body.clone()),
+        [(status, body)] => Err(Unreadable::Refused(Refusal::read(*status, body))),
+        _ => Err(missing("query", "compositeResponse")),
+    }
+}
+
+/// Status and body of each part of a composite answer, in order; they share its memory.
+pub(super) fn parts(answer: &Answer) -> Result<Vec<(u16, Bytes)>, Unreadable> {
     #[derive(Deserialize)]
     struct Parts<'a> {
         #[serde(rename = "compositeResponse", borrow)]
@@ -243,28 +292,20 @@ fn body(answer: &Answer, long: bool) -> Result<Bytes, Unreadable> {
         body: &'a RawValue,
         http_status_code: u16,
     }
-    if !long {
-        return Ok(answer.body.clone());
-    }
     let parts: Parts<'_> = serde_json::from_slice(&answer.body)
         .map_err(|error| Unreadable::Damaged(error.to_string()))?;
-    let [Part { body, http_status_code: status }] = parts.parts[..] else {
-        return Err(missing("query", "compositeResponse"));
-    };
-    let body = answer.body.slice_ref(body.get().as_bytes());
-    match status {
-        200..=299 => Ok(body),
-        _ => Err(Unreadable::Refused(Refusal::read(status, &body))),
-    }
+    let part =
+        |part: Part<'_>| (part.http_status_code, answer.body.slice_ref(part.body.get().as_bytes()));
+    Ok(parts.parts.into_iter().map(part).collect())
 }
 
-fn missing(what: &str, member: &str) -> Unreadable {
+pub(super) fn missing(what: &str, member: &str) -> Unreadable {
     let why = format!("it has no usable member '{member}'");
     Error::Answer { what: what.to_owned(), why }.into()
 }
 
 /// The object of a query of ours, for the words of errors.
-fn object_of(soql: &str) -> &str {
+pub(super) fn object_of(soql: &str) -> &str {
     soql.split_once(" FROM ")
         .and_then(|(_, rest)| rest.split_whitespace().next())
         .unwrap_or("the query")

@@ -31,6 +31,8 @@ struct Slot {
     asked: VecDeque<(Work, Stamp)>,
     running: Option<Running>,
     due: Option<Due>,
+    /// From when on it may start with others.
+    together: Option<Stamp>,
 }
 
 struct Running {
@@ -38,6 +40,8 @@ struct Running {
     run: Option<RunId>,
     since: Stamp,
     cancel: CancellationToken,
+    /// The group that it started in.
+    group: Option<u64>,
 }
 
 impl Slot {
@@ -56,6 +60,7 @@ pub(super) struct Live {
     options: Options,
     tasks: JoinSet<RunResult>,
     owners: HashMap<Id, usize>,
+    groups: u64,
     idle: Vec<oneshot::Sender<()>>,
     stopping: Vec<oneshot::Sender<()>>,
     stopped: bool,
@@ -78,11 +83,13 @@ impl Live {
                 started: last.started,
                 ending: last.ending.clone(),
                 seen: false,
+                quiet: last.quiet,
             });
             let due = plan::due(&job.when, last.as_ref(), now, seed);
+            let together = plan::with_others(&job.when, last.as_ref(), now);
             let paused = paused.contains(&job.name);
             let asked = job.left.map(|work| (work, now)).into_iter().collect();
-            Slot { job, seed, paused, asked, running: None, due }
+            Slot { job, seed, paused, asked, running: None, due, together }
         };
         let slots = jobs.into_iter().map(slot).collect();
         Self {
@@ -93,6 +100,7 @@ impl Live {
             options,
             tasks: JoinSet::new(),
             owners: HashMap::new(),
+            groups: 0,
             idle: Vec::new(),
             stopping: Vec::new(),
             stopped: false,
@@ -133,9 +141,11 @@ impl Live {
         let candidate = |(index, slot): (usize, &Slot)| Candidate {
             index,
             running: slot.running.is_some(),
+            group: slot.running.as_ref().and_then(|running| running.group),
             free: slot.job.enabled && !slot.paused,
             asked: slot.asked.front().map(|(_, since)| *since),
             due: slot.due,
+            together: slot.together,
             priority: slot.job.priority,
         };
         self.slots.iter().enumerate().map(candidate).collect()
@@ -149,7 +159,7 @@ impl Live {
         let now = self.now();
         self.reconnect(now);
         let bound = self.options.concurrency.max(1);
-        let Choice { start, waiting, wake } = plan::choose(&self.candidates(), now, bound);
+        let Choice { start, groups, waiting, wake } = plan::choose(&self.candidates(), now, bound);
         if !start.is_empty() {
             let name = |index: usize| self.slots.get(index).map(|slot| slot.job.name.clone());
             self.bus.emit(Event::ScheduleTick {
@@ -158,9 +168,15 @@ impl Live {
                 next: wake,
             });
         }
-        for (index, trigger) in start {
-            self.start(index, trigger, now);
+        for group in &groups {
+            let names = group.iter().filter_map(|index| self.slots.get(*index));
+            self.runner.together(&names.map(|slot| slot.job.name.clone()).collect::<Vec<_>>());
         }
+        for (index, trigger) in start {
+            let group = groups.iter().zip(self.groups..).find(|(group, _)| group.contains(&index));
+            self.start(index, trigger, now, group.map(|(_, number)| number));
+        }
+        self.groups += groups.len() as u64;
         if self.tasks.is_empty() && waiting.is_empty() {
             for waiter in self.idle.drain(..) {
                 waiter.send(()).ok();
@@ -194,7 +210,7 @@ impl Live {
             .min()
     }
 
-    fn start(&mut self, index: usize, trigger: Trigger, now: Stamp) {
+    fn start(&mut self, index: usize, trigger: Trigger, now: Stamp, group: Option<u64>) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let cancel = CancellationToken::new();
         let work = match (trigger, slot.asked.pop_front()) {
@@ -204,7 +220,7 @@ impl Live {
                 Work::Read(trigger)
             }
         };
-        slot.running = Some(Running { work, run: None, since: now, cancel: cancel.clone() });
+        slot.running = Some(Running { work, run: None, since: now, cancel: cancel.clone(), group });
         let (runner, name) = (self.runner.clone(), slot.job.name.clone());
         // The bound is one of reading; what is mapped from the store takes as long as there is of it.
         let timeout = slot.job.timeout.filter(|_| matches!(work, Work::Read(_)));
@@ -234,6 +250,7 @@ impl Live {
         // A panic has been reported by the panic hook; here it must only not stop the others.
         let result = result.unwrap_or_else(|| RunResult {
             paused: None,
+            quiet: false,
             run: running.run,
             ended: Ending::Failed {
                 code: "run.panic".to_owned(),
@@ -245,7 +262,7 @@ impl Live {
             let sync = slot.job.name.clone();
             self.bus.emit(Event::SyncPaused { sync, reason: Some(reason) });
         }
-        let (started, ending) = (running.since, result.ended);
+        let (started, ending, quiet) = (running.since, result.ended, result.quiet);
         if !matches!(running.work, Work::Read(_)) {
             // The sync's own times do not change by it. What a pause stopped goes on before anything else.
             if ending == Ending::Interrupted && matches!(running.work, Work::Remap(_)) {
@@ -253,10 +270,11 @@ impl Live {
             }
             return;
         }
-        let last = Last { started, ending: ending.clone(), seen: true };
+        let last = Last { started, ending: ending.clone(), seen: true, quiet };
         slot.due = plan::due(&slot.job.when, Some(&last), now, slot.seed);
-        slot.job.last =
-            Some(LastRun { run: result.run.or(running.run), ending, started, ended: now });
+        slot.together = plan::with_others(&slot.job.when, Some(&last), now);
+        let run = result.run.or(running.run);
+        slot.job.last = Some(LastRun { run, ending, started, ended: now, quiet });
     }
 
     /// Learns the numbers of runs, which their own code allocates.

@@ -17,7 +17,7 @@ pub use error::Error;
 use crate::clock::Clock;
 use crate::config::{SyncConfig, When};
 use crate::events::Bus;
-use crate::model::{Ending, Run, RunId, Stamp, SyncName, Trigger};
+use crate::model::{Ending, Run, RunId, Scan, Stamp, SyncName, Trigger};
 
 /// What a run of a sync does. There is one run of a sync at a time, whatever it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,10 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Whether a sync that waits for a connection to be authorised would find one now.
     fn ready(&self, sync: &SyncName) -> bool;
+
+    /// Hears that these syncs are about to be run at one moment, the most important first, and that each is expected to
+    /// find next to nothing: they may ask together.
+    fn together(&self, _syncs: &[SyncName]) {}
 }
 
 /// How an execution went.
@@ -53,6 +57,16 @@ pub struct RunResult {
     pub run: Option<RunId>,
     /// Why the sync is paused from now on, when the run found that it must be; it is remembered already.
     pub paused: Option<String>,
+    /// Whether it found next to nothing; see [`is_quiet`].
+    pub quiet: bool,
+}
+
+/// Whether a run asked what is new and found next to nothing: so little that what [`plan::MOST_TOGETHER`] such runs find
+/// fits into one page of this many records. Of the next one that is expected as well.
+pub fn is_quiet(run: &Run, page_size: u16) -> bool {
+    let asked = run.window.is_some_and(|window| window.scan == Scan::ByStamp);
+    let share = u64::from(page_size) / plan::MOST_TOGETHER as u64;
+    asked && run.trigger.reads() && run.pages <= 1 && run.counts.fetched <= share
 }
 
 /// Where pauses are remembered. Called off the async threads, so it may block.
@@ -92,6 +106,7 @@ impl Job {
             ending: run.ending.clone().unwrap_or(Ending::Interrupted),
             started: run.started,
             ended: run.ended.unwrap_or(run.started),
+            quiet: is_quiet(run, sync.page_size),
         });
         Self {
             name: sync.name.clone(),
@@ -117,6 +132,9 @@ pub struct LastRun {
     pub started: Stamp,
     /// When it ended.
     pub ended: Stamp,
+    /// Whether it found next to nothing.
+    #[serde(skip)]
+    pub quiet: bool,
 }
 
 /// What a sync is doing.

@@ -1,5 +1,6 @@
 //! What is due when: pure functions of values, the time among them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::When;
@@ -16,6 +17,9 @@ const LEAST_PAUSE: Duration = Duration::from_secs(5);
 /// The least time between the end of a run for want of a connection and the next.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
+/// The most syncs that start as one: so many queries fit into one call.
+pub const MOST_TOGETHER: usize = 5;
+
 /// What is known of the last run of a sync.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Last {
@@ -25,6 +29,8 @@ pub struct Last {
     pub ending: Ending,
     /// Whether this process saw it end; an interruption is made good at the next start.
     pub seen: bool,
+    /// Whether it found next to nothing, as the next one then is expected to.
+    pub quiet: bool,
 }
 
 /// When a sync is due next, and what will have started it.
@@ -59,13 +65,26 @@ pub fn due(when: &When, last: Option<&Last>, now: Stamp, seed: u64) -> Option<Du
         _ => {}
     }
     // A clock that was set back must not put a sync to sleep for as long.
-    let since = last.started.min(now);
-    let at = match when {
-        When::Every(interval) => since.plus(*interval),
-        When::Cron(cron) => cron.after(since)?,
-        When::Manual => return None,
-    };
+    let at = exact(when, last.started.min(now))?;
     Some(regular(put_off(when, at, seed)))
+}
+
+/// The regular time after a run that began at `since`, not put off.
+fn exact(when: &When, since: Stamp) -> Option<Stamp> {
+    match when {
+        When::Every(interval) => Some(since.plus(*interval)),
+        When::Cron(cron) => cron.after(since),
+        When::Manual => None,
+    }
+}
+
+/// From when on a sync may start because others do: what keeps many syncs from asking at one moment is not wanted of those
+/// that ask in one call. Never before the time that a cron expression names. None: it starts by itself only, since its last
+/// run did not go well, or found more than next to nothing.
+pub fn with_others(when: &When, last: Option<&Last>, now: Stamp) -> Option<Stamp> {
+    let last = last.filter(|last| last.quiet && last.ending.is_success())?;
+    let at = exact(when, last.started.min(now))?;
+    Some(if matches!(when, When::Every(_)) { at.minus(jitter(when, at)) } else { at })
 }
 
 /// Whether a sync whose last run ended so waits for a person to authorise its connection.
@@ -102,14 +121,18 @@ pub fn runs_a_day(when: &When, now: Stamp) -> Option<u64> {
 
 /// A little later, by an amount that depends on nothing but the seed and the time itself.
 fn put_off(when: &When, at: Stamp, seed: u64) -> Stamp {
+    let most = u64::try_from(jitter(when, at).as_millis()).unwrap_or(0);
+    at.plus(Duration::from_millis(mix(seed ^ at.0.unsigned_abs()) % (most + 1)))
+}
+
+/// The most that a start at this time is put off.
+fn jitter(when: &When, at: Stamp) -> Duration {
     let gap = match when {
         When::Every(interval) => *interval,
         When::Cron(cron) => cron.after(at).map_or(Duration::ZERO, |next| next.since(at)),
         When::Manual => Duration::ZERO,
     };
-    let most = (gap / 20).min(MOST_JITTER).as_millis();
-    let most = u64::try_from(most).unwrap_or(0);
-    at.plus(Duration::from_millis(mix(seed ^ at.0.unsigned_abs()) % (most + 1)))
+    (gap / 20).min(MOST_JITTER)
 }
 
 /// A number that follows from the name of a sync, the same on every machine.
@@ -132,12 +155,16 @@ pub struct Candidate {
     pub index: usize,
     /// Whether it runs now, and so cannot start.
     pub running: bool,
+    /// The group that it runs in, if it started with others.
+    pub group: Option<u64>,
     /// Whether it is neither disabled nor paused.
     pub free: bool,
     /// Since when somebody has asked for it, whatever its schedule says.
     pub asked: Option<Stamp>,
     /// When it is due; none: never by itself.
     pub due: Option<Due>,
+    /// From when on it may start with others; see [`with_others`].
+    pub together: Option<Stamp>,
     /// Larger goes first.
     pub priority: i32,
 }
@@ -153,6 +180,13 @@ impl Candidate {
             _ => None,
         }
     }
+
+    /// Whether it may start because others do.
+    fn joins(&self, now: Stamp) -> bool {
+        let regular = self.due.is_some_and(|due| due.trigger == Trigger::Schedule);
+        let near = self.together.is_some_and(|at| at <= now);
+        regular && near && !self.running && self.free && self.asked.is_none()
+    }
 }
 
 /// What to do now.
@@ -160,16 +194,25 @@ impl Candidate {
 pub struct Choice {
     /// Start these, in this order.
     pub start: Vec<(usize, Trigger)>,
+    /// Of them, those that ask together: two to [`MOST_TOGETHER`] each.
+    pub groups: Vec<Vec<usize>>,
     /// These are due too, but all places are taken.
     pub waiting: Vec<usize>,
     /// Nothing more is due before this time; none: not by itself.
     pub wake: Option<Stamp>,
 }
 
-/// Chooses what starts now when at most `bound` may run at once: the asked-for first, then by priority, then the
-/// longest due.
+/// The places that are taken: one by each run, or by each group, since its runs are expected to find together what one run
+/// finds.
+fn places(candidates: &[Candidate]) -> usize {
+    let running = || candidates.iter().filter(|candidate| candidate.running);
+    let groups: BTreeSet<u64> = running().filter_map(|one| one.group).collect();
+    running().filter(|one| one.group.is_none()).count() + groups.len()
+}
+
+/// Chooses what starts now when at most `bound` places may be taken at once: the asked-for first, then by priority, then the
+/// longest due. A sync that expects next to nothing takes others like it along, as far as they are due or nearly so.
 pub fn choose(candidates: &[Candidate], now: Stamp, bound: usize) -> Choice {
-    let running = candidates.iter().filter(|candidate| candidate.running).count();
     let mut ready: Vec<_> = candidates
         .iter()
         .filter_map(|candidate| candidate.ready(now).map(|(trigger, at)| (candidate, trigger, at)))
@@ -177,13 +220,42 @@ pub fn choose(candidates: &[Candidate], now: Stamp, bound: usize) -> Choice {
     ready.sort_by_key(|(candidate, trigger, at)| {
         (*trigger != Trigger::Manual, -i64::from(candidate.priority), *at, candidate.index)
     });
-    let places = bound.saturating_sub(running);
-    let waiting = ready.iter().skip(places).map(|(candidate, ..)| candidate.index).collect();
-    let start =
-        ready.iter().take(places).map(|(candidate, trigger, _)| (candidate.index, *trigger));
+    let mut taken = places(candidates);
+    let mut choice = Choice::default();
+    for (candidate, trigger, _) in &ready {
+        let joins = candidate.joins(now);
+        let room = choice.groups.last().is_some_and(|group| group.len() < MOST_TOGETHER);
+        if !(joins && room) {
+            if taken >= bound {
+                choice.waiting.push(candidate.index);
+                continue;
+            }
+            taken += 1;
+            if joins {
+                choice.groups.push(Vec::new());
+            }
+        }
+        choice.start.push((candidate.index, *trigger));
+        if let Some(group) = choice.groups.last_mut().filter(|_| joins) {
+            group.push(candidate.index);
+        }
+    }
+    if let Some(group) = choice.groups.last_mut() {
+        let mut near: Vec<_> = candidates
+            .iter()
+            .filter(|candidate| candidate.joins(now) && candidate.ready(now).is_none())
+            .collect();
+        near.sort_by_key(|one| (-i64::from(one.priority), one.due.map(|due| due.at), one.index));
+        for candidate in near.into_iter().take(MOST_TOGETHER.saturating_sub(group.len())) {
+            group.push(candidate.index);
+            choice.start.push((candidate.index, Trigger::Schedule));
+        }
+    }
+    choice.groups.retain(|group| group.len() > 1);
     let later = candidates.iter().filter(|candidate| candidate.free && !candidate.running);
     let wake = later.filter_map(|candidate| candidate.due).map(|due| due.at).filter(|at| *at > now);
-    Choice { start: start.collect(), waiting, wake: wake.min() }
+    choice.wake = wake.min();
+    choice
 }
 
 #[cfg(test)]
@@ -196,7 +268,7 @@ mod tests {
     const NOW: Stamp = Stamp(1_700_000_000_000);
 
     fn ran(started: Stamp, ending: Ending) -> Last {
-        Last { started, ending, seen: true }
+        Last { started, ending, seen: true, quiet: false }
     }
 
     fn whens() -> impl Strategy<Value = When> {
@@ -212,16 +284,23 @@ mod tests {
     }
 
     fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
-        let one = (any::<bool>(), any::<bool>(), any::<bool>(), -50_i64..50, -3..3_i32);
-        prop::collection::vec(one, 0..12).prop_map(|list| {
-            let make = |(index, (running, free, asked, offset, priority))| Candidate {
-                index,
-                running,
-                free,
-                asked: (asked && offset < 0).then_some(NOW),
-                due: (offset != 7)
-                    .then_some(Due { at: Stamp(NOW.0 + offset), trigger: Trigger::Schedule }),
-                priority,
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        let one = (flags, -50_i64..50, -3..3_i32, prop::option::of(-50_i64..10), 0..9_u64);
+        prop::collection::vec(one, 0..16).prop_map(|list| {
+            type Drawn = ((bool, bool, bool), i64, i32, Option<i64>, u64);
+            let make = |(index, drawn): (usize, Drawn)| {
+                let ((running, free, asked), offset, priority, early, group) = drawn;
+                Candidate {
+                    index,
+                    running,
+                    group: (running && group < 3).then_some(group),
+                    free,
+                    together: early.map(|early| Stamp(NOW.0 + offset + early)),
+                    asked: (asked && offset < 0).then_some(NOW),
+                    due: (offset != 7)
+                        .then_some(Due { at: Stamp(NOW.0 + offset), trigger: Trigger::Schedule }),
+                    priority,
+                }
             };
             list.into_iter().enumerate().map(make).collect()
         })
@@ -281,7 +360,7 @@ mod tests {
             let ending = Ending::Paused { code: "auth.reconnect".into(), reason: String::new(), resumes_at: None };
             prop_assert!(waits_for_connection(&ending));
             let ended = NOW.minus(Duration::from_millis(late));
-            let last = Last { started: ended, ending, seen };
+            let last = Last { started: ended, ending, seen, quiet: true };
             prop_assert_eq!(due(&when, Some(&last), NOW, seed), None);
             let next = reconnected(ended, NOW);
             prop_assert_eq!(next.trigger, Trigger::Resume);
@@ -293,28 +372,38 @@ mod tests {
         #[test]
         fn the_bound_holds_and_nothing_overlaps(list in candidates(), bound in 0_usize..6) {
             let choice = choose(&list, NOW, bound);
-            let running = list.iter().filter(|one| one.running).count();
-            prop_assert!(choice.start.is_empty() || running + choice.start.len() <= bound);
+            let grouped: usize = choice.groups.iter().map(Vec::len).sum();
+            let taken = places(&list) + choice.start.len() - grouped + choice.groups.len();
+            prop_assert!(choice.start.is_empty() || taken <= bound);
             let mut seen = std::collections::BTreeSet::new();
             for (index, _) in &choice.start {
                 prop_assert!(!list[*index].running && list[*index].free);
                 prop_assert!(seen.insert(*index));
             }
             // No place stays empty while something waits.
-            prop_assert!(choice.waiting.is_empty() || running + choice.start.len() >= bound);
+            prop_assert!(choice.waiting.is_empty() || taken >= bound);
             for index in &choice.waiting {
                 prop_assert!(seen.insert(*index));
             }
-            // What is ready is started or waits; nothing else is.
-            let ready = list.iter().filter(|one| one.ready(NOW).is_some()).count();
-            prop_assert_eq!(ready, seen.len());
+            // What is ready is started or waits; nothing else is but what others take along.
+            let ready = list.iter().filter(|one| one.ready(NOW).is_some());
+            prop_assert!(ready.clone().all(|one| seen.contains(&one.index)));
+            let along = choice.groups.iter().flatten().filter(|i| list[**i].ready(NOW).is_none());
+            prop_assert_eq!(ready.count() + along.count(), seen.len());
+            for group in &choice.groups {
+                prop_assert!((2..=MOST_TOGETHER).contains(&group.len()));
+                prop_assert!(group.iter().any(|i| list[*i].ready(NOW).is_some()), "one is due");
+                prop_assert!(group.iter().all(|i| list[*i].joins(NOW)));
+            }
             prop_assert!(choice.wake.is_none_or(|at| at > NOW));
         }
 
         #[test]
         fn the_important_go_first(list in candidates(), bound in 0_usize..6) {
             let choice = choose(&list, NOW, bound);
-            for (index, trigger) in &choice.start {
+            let along = |index: &usize| choice.groups.iter().any(|group| group[1..].contains(index));
+            // One that goes along with others takes nobody's place.
+            for (index, trigger) in choice.start.iter().filter(|(index, _)| !along(index)) {
                 for waiting in &choice.waiting {
                     let (one, other) = (&list[*index], &list[*waiting]);
                     let asked = (*trigger == Trigger::Manual, other.asked.is_some());
@@ -346,6 +435,54 @@ mod tests {
         let next = due(&every, Some(&last), NOW, 1).unwrap();
         assert_eq!(next, Due { at: NOW, trigger: Trigger::Resume });
         assert_eq!(due(&When::Manual, Some(&last), NOW, 1), None);
+    }
+
+    #[test]
+    fn idle_syncs_go_together() {
+        let every = |minutes: u64| When::Every(Duration::from_secs(60 * minutes));
+        let quiet = |started| Last { quiet: true, ..ran(started, Ending::Succeeded) };
+        let candidate = |index, when: &When, last: &Last| Candidate {
+            index,
+            running: false,
+            group: None,
+            free: true,
+            asked: None,
+            due: due(when, Some(last), NOW, seed(7, &index.to_string())),
+            together: with_others(when, Some(last), NOW),
+            priority: 0,
+        };
+        // Seven syncs began at one time. When the first of them is due, it takes four along; the others go together as well.
+        let began = NOW.minus(Duration::from_secs(15 * 60 + 40));
+        let seven: Vec<Candidate> =
+            (0..7).map(|index| candidate(index, &every(15), &quiet(began))).collect();
+        let first = seven.iter().map(|one| one.due.unwrap().at).min().unwrap();
+        let choice = choose(&seven, first, 1);
+        assert_eq!((choice.start.len(), choice.groups.len(), choice.waiting.len()), (5, 1, 0));
+        assert_eq!(seven[choice.groups[0][0]].due.unwrap().at, first, "the one that is due leads");
+        let all = choose(&seven, NOW, 2);
+        assert_eq!(all.groups.iter().map(Vec::len).collect::<Vec<_>>(), [5, 2]);
+        // Before the first is due nothing starts, however near.
+        assert_eq!(choose(&seven, first.minus(Duration::from_millis(1)), 9).start, []);
+
+        // One that expects more, or whose last run went badly, neither goes along nor takes others along.
+        let busy = ran(began, Ending::Succeeded);
+        let broken = Last { quiet: true, ..ran(began, Ending::Interrupted) };
+        let mixed = [candidate(0, &every(15), &busy), candidate(1, &every(15), &broken), seven[2]];
+        assert_eq!(choose(&mixed, NOW, 9).groups, [[0; 0]; 0]);
+        // An interval is not cut short by more than starts are put off anyway.
+        let later = quiet(began.plus(Duration::from_secs(71)));
+        let far = [seven[0], candidate(1, &every(15), &later)];
+        assert_eq!(choose(&far, NOW, 9).start.len(), 1);
+        let near =
+            [seven[0], candidate(1, &every(15), &quiet(began.plus(Duration::from_secs(69))))];
+        assert_eq!(choose(&near, NOW, 9).groups, [[0, 1]]);
+
+        // A cron expression's time is kept.
+        let now = Stamp::parse("2024-01-05T05:59:59Z").unwrap();
+        let six = When::Cron(Cron::new("0 6 * * *", "UTC").unwrap());
+        let last = quiet(now.minus(Duration::from_secs(23 * 60 * 60)));
+        let at = Stamp::parse("2024-01-05T06:00:00Z");
+        assert_eq!(with_others(&six, Some(&last), now), at.ok());
     }
 
     #[test]

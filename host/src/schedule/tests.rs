@@ -38,6 +38,7 @@ struct Fake {
     endings: Mutex<Vec<Ending>>,
     began: Notify,
     connected: AtomicBool,
+    quiet: AtomicBool,
 }
 
 #[derive(Default)]
@@ -48,6 +49,7 @@ struct Seen {
     overlapped: bool,
     cancelled: usize,
     runs: u64,
+    groups: Vec<Vec<SyncName>>,
 }
 
 impl Runner for Fake {
@@ -102,12 +104,16 @@ impl Runner for Fake {
                 }
                 _ => None,
             };
-            RunResult { ended, run: Some(run), paused }
+            RunResult { ended, run: Some(run), paused, quiet: self.quiet.load(Ordering::SeqCst) }
         })
     }
 
     fn ready(&self, _: &SyncName) -> bool {
         self.connected.load(Ordering::SeqCst)
+    }
+
+    fn together(&self, syncs: &[SyncName]) {
+        self.seen.lock().unwrap().groups.push(syncs.to_vec());
     }
 }
 
@@ -161,6 +167,7 @@ async fn world_with(
         endings: Mutex::new(endings),
         began: Notify::new(),
         connected: AtomicBool::new(false),
+        quiet: AtomicBool::new(false),
     });
     let options = Options { concurrency, seed: 7, clock: clock.clone() };
     let handle = Scheduler::start(jobs, fake.clone(), pauses.clone(), bus, options).await.unwrap();
@@ -207,10 +214,37 @@ async fn the_bound_holds_across_syncs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn idle_syncs_fall_together_and_take_one_place() {
+    let mut jobs: Vec<Job> = (0..6).map(|i| job(&format!("s{i}"), 1000)).collect();
+    jobs[5].priority = 1;
+    let world = world(jobs, seconds(2), 1).await;
+    world.fake.quiet.store(true, Ordering::SeqCst);
+    // One after the other at first, since each might find much.
+    tokio::time::sleep(seconds(900)).await;
+    assert_eq!(world.fake.seen.lock().unwrap().most, 1);
+    tokio::time::sleep(seconds(1000)).await;
+    {
+        let seen = world.fake.seen.lock().unwrap();
+        assert_eq!((seen.groups.len(), seen.groups[0].len(), seen.most), (1, 5, 5));
+        assert_eq!(seen.started.len(), 12);
+        let at = |sync: &SyncName| {
+            seen.started.iter().rfind(|(name, ..)| name == sync.as_str()).unwrap().2
+        };
+        assert!(seen.groups[0].iter().all(|sync| at(sync) == at(&seen.groups[0][0])));
+        assert!(seen.groups[0].contains(&sync("s5")), "the important one is taken along");
+    }
+    // Of those that find much, each has its own place again.
+    world.fake.quiet.store(false, Ordering::SeqCst);
+    tokio::time::sleep(seconds(2100)).await;
+    assert!(world.fake.seen.lock().unwrap().groups.len() <= 2);
+    world.handle.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_the_rest_of_the_interval() {
     let last = |ending: Ending| {
         let started = START.minus(seconds(60));
-        Some(LastRun { run: Some(RunId(1)), ending, started, ended: started })
+        Some(LastRun { run: Some(RunId(1)), ending, started, ended: started, quiet: false })
     };
     let mut fresh = job("fresh", 900);
     fresh.last = last(Ending::Succeeded);
@@ -343,6 +377,7 @@ async fn a_new_host_goes_on_when_the_connection_came_back_meanwhile() {
         },
         started: START.minus(seconds(50)),
         ended: START.minus(seconds(40)),
+        quiet: false,
     });
     let world = world(vec![waiting], seconds(1), 4).await;
     world.handle.wait_idle().await.unwrap();

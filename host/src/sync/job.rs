@@ -10,7 +10,7 @@ use crate::model::{
     Run, RunId, Schema, Stamp, Timing, Trigger,
 };
 use crate::plugin::{self, Lookup, Plugin, Settings};
-use crate::salesforce::{Org, RETRIES_KEPT};
+use crate::salesforce::{Org, RETRIES_KEPT, SharedCall};
 use crate::store::{self, Commit, Known, NewRun, Remap, Store, Verdict};
 
 use super::Error;
@@ -184,8 +184,18 @@ impl Job {
     fn map_page_now(&self, run: RunId, page: Fetched) -> Result<Ready, Error> {
         let number = page.number;
         let _page = tracing::info_span!("page", page = number).entered();
-        let Fetched { batch, cursor, bytes, took, arrived, request_id, expected, mismatch, .. } =
-            page;
+        let Fetched {
+            batch,
+            cursor,
+            bytes,
+            took,
+            arrived,
+            request_id,
+            shared,
+            expected,
+            mismatch,
+            ..
+        } = page;
         let sync = &self.sync.name;
         self.bus.emit(Event::PageFetched {
             run,
@@ -213,7 +223,7 @@ impl Job {
             .filter(|&i| !known.unchanged(i) && (maps_deletions || !batch.records[i].deleted))
             .collect();
         let mapped = job.map_batch(run, number, batch, known, &to_map, note)?;
-        Ok(Ready { mapped, cursor, expected, mismatch })
+        Ok(Ready { mapped, cursor, shared, expected, mismatch })
     }
 
     /// Commits a mapped page. After the last one, its count must have agreed.
@@ -231,6 +241,8 @@ impl Job {
             run.calls = gate.run_calls(run.id);
             run.quota_after = usage.or(run.quota_after);
             self.keep_retries(run);
+            run.notes.extend(ready.shared.map(|shared| shared.to_string()));
+            run.notes.truncate(NOTES_KEPT);
         })?;
         self.commit_batch(ready.mapped, ready.cursor, run.calls)?;
         match ready.mismatch {
@@ -460,6 +472,7 @@ pub(super) struct Ready {
     pub mapped: Mapped,
     /// Where the sync stands once this is committed.
     pub cursor: Cursor,
+    shared: Option<SharedCall>,
     expected: u64,
     mismatch: Option<(u64, u64)>,
 }

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 
 use crate::model::{Batch, Caller, Cursor, Window};
 use crate::salesforce::soql::Query;
-use crate::salesforce::{self, Ahead, Locator, Org, Page};
+use crate::salesforce::{self, Ahead, Locator, Org, Page, Seat, SharedCall};
 
 use super::window;
 use super::{Error, Selected};
@@ -31,6 +31,8 @@ pub struct Fetched {
     pub arrived: Instant,
     /// Salesforce's id of the request.
     pub request_id: Option<String>,
+    /// With whom its page shared a call.
+    pub shared: Option<SharedCall>,
     /// How many records the run's queries have, as far as is known.
     pub expected: u64,
     /// Set on the last batch when fewer or more records arrived than Salesforce counted.
@@ -60,6 +62,8 @@ pub struct Reader {
     pub window: Window,
     /// The number of the next batch in the run.
     pub number: u32,
+    /// A place among runs that ask their first pages together.
+    pub seat: Option<Seat>,
 }
 
 /// A page on its way. Its request ends with it.
@@ -167,12 +171,12 @@ impl Reader {
 
     /// Sends for a page: the one that the locator tells, or the first of what is left. Its number is what it will be when
     /// the page before it is as long as was asked for.
-    fn ask(&self, locator: Option<Locator>, number: u32) -> Result<Coming, salesforce::Error> {
+    fn ask(&mut self, locator: Option<Locator>, number: u32) -> Result<Coming, salesforce::Error> {
         let further = locator.is_some();
         let soql = if further { String::new() } else { self.query()? };
         let (org, caller, page_size) = (self.org.clone(), self.caller.clone(), self.page_size);
         let caller = Caller { page: Some(u64::from(number)), ..caller };
-        let selection = self.selected.selection.clone();
+        let (selection, seat) = (self.selected.selection.clone(), self.seat.take());
         let (tell, next) = oneshot::channel();
         let tell = Mutex::new(Some(tell));
         let ahead: Ahead = Box::new(move |locator| {
@@ -183,10 +187,15 @@ impl Reader {
         });
         let asking = async move {
             let (selection, ahead) = (&selection, Some(&ahead));
-            match locator {
-                Some(locator) => org.more(&caller, &locator, selection, page_size, ahead).await,
+            match (locator, seat) {
+                (Some(locator), _) => {
+                    org.more(&caller, &locator, selection, page_size, ahead).await
+                }
                 // queryAll: deletions arrive, and archived activities with them.
-                None => org.query(&caller, &soql, true, selection, page_size, ahead).await,
+                (None, Some(seat)) => {
+                    org.query_together(seat, &caller, &soql, selection, page_size, ahead).await
+                }
+                (None, None) => org.query(&caller, &soql, true, selection, page_size, ahead).await,
             }
         };
         let span = tracing::info_span!("page", page = number);
@@ -227,6 +236,7 @@ impl Reader {
                     0
                 },
                 request_id: page.request_id.clone(),
+                shared: page.shared.take(),
                 expected,
                 mismatch: mismatch.filter(|_| end),
             };

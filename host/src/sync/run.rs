@@ -4,7 +4,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::model::{Ending, Run, RunId, Trigger};
+use crate::model::{Ending, Run, RunId, Scan, Trigger};
+use crate::salesforce::Seat;
 use crate::store;
 
 use super::committing::Committing;
@@ -12,17 +13,22 @@ use super::hold::Hold;
 use super::reader::{Fetched, Reader};
 use super::{Error, Job, select, window};
 
-/// Runs the sync once and returns the run as it ended; an error means that not even its ending could be stored.
+/// Runs the sync once and returns the run as it ended; an error means that not even its ending could be stored. With a
+/// `seat` it may ask its first page together with other runs.
 pub async fn run(
     job: &Job,
     trigger: Trigger,
+    seat: Option<Seat>,
     cancel: &CancellationToken,
 ) -> Result<Run, store::Error> {
     let mut hold = Hold::draw(job);
     let run = job.begin(trigger, hold.name()).await?;
     hold.say(job, run.id)?;
+    // A first pass, and one that goes on, expect full pages: nobody need wait for them.
+    let fresh = run.cursor_before.covered.is_some() && run.cursor_before.open.is_none();
+    let mut seat = seat.filter(|_| fresh);
     let ending = loop {
-        match go(job, run.id, &hold, cancel).await {
+        match go(job, run.id, &hold, seat.take(), cancel).await {
             Ok(ending) => break ending,
             // What was committed stays: another connection goes on behind it.
             Err(error) if hold.move_on(job, run.id, &error)? => {}
@@ -44,12 +50,13 @@ async fn go(
     job: &Job,
     run: RunId,
     hold: &Hold,
+    seat: Option<Seat>,
     cancel: &CancellationToken,
 ) -> Result<Ending, Error> {
     let reader = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ok(Ending::Interrupted),
-        opened = open(job, run, hold) => opened?,
+        opened = open(job, run, hold, seat) => opened?,
     };
     // Three things at once: the next page is on its way, a batch is mapped, and the one before is being committed. One
     // more page waits in the channel.
@@ -102,7 +109,7 @@ async fn carry(
 }
 
 /// Chooses what to read: the fields, the window, the query.
-async fn open(job: &Job, run: RunId, hold: &Hold) -> Result<Reader, Error> {
+async fn open(job: &Job, run: RunId, hold: &Hold, seat: Option<Seat>) -> Result<Reader, Error> {
     let caller = job.caller(run, hold.name());
     let object = job.org.describe(&caller, &job.sync.object).await?;
     let now = job.org.server_time(&caller).await?;
@@ -119,6 +126,7 @@ async fn open(job: &Job, run: RunId, hold: &Hold) -> Result<Reader, Error> {
         window,
         selected,
         number: u32::try_from(here.pages).unwrap_or(u32::MAX),
+        seat: seat.filter(|_| window.scan == Scan::ByStamp),
     };
     job.opened(run, &reader, object.schema()).await?;
     Ok(reader)

@@ -236,6 +236,14 @@ impl Faults {
     }
 }
 
+impl Faults {
+    /// The same for a part of a composite request: only faults that name its class, since others have hit the whole.
+    pub(crate) fn hit_part(&mut self, class: RequestClass, object: Option<&str>) -> Vec<FaultKind> {
+        let armed = self.armed.iter_mut().filter(|armed| armed.fault.class != RequestClass::Any);
+        armed.filter_map(|armed| armed.hit(class, object)).collect()
+    }
+}
+
 impl ArmedFault {
     fn hit(&mut self, class: RequestClass, object: Option<&str>) -> Option<FaultKind> {
         if self.fault.class != RequestClass::Any && self.fault.class != class {

@@ -6,10 +6,11 @@ use serde::Deserialize;
 
 use super::answer::Answer;
 use super::route::{Route, Target};
-use super::{Ask, rest};
+use super::{Ask, effects, query, rest};
 use crate::faults::FaultKind;
 use crate::oauth::Session;
 use crate::state::State;
+use crate::sync::lock;
 
 const MOST: usize = 25;
 const MOST_QUERIES: usize = 5;
@@ -132,6 +133,12 @@ fn part_answer(state: &State, part: &Part, hits: &[FaultKind], session: &Session
         body: Bytes::new(),
     };
     let target = Target::of(&ask.path);
+    let object = query::object_of(state, &ask, &target);
+    let own = lock(&state.faults).hit_part(target.class(), object.as_deref());
+    if let Some(refusal) = own.iter().find_map(effects::refusal) {
+        return refusal.answer;
+    }
+    let hits = &[hits, &own].concat();
     match target.route {
         Route::Limits
         | Route::RecordCount
