@@ -81,7 +81,7 @@ fn harm_to_every_record_stops_the_run() {
     == panic-huge
     plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin panicked: last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words last words l…
     == abort
-    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < kilofold:mapping/table@1.0.0#map-batch
+    plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < <kilofold_evil::plugin::Evil as kilofold_evil::bindings::exports::kilofold::mapping::table::Guest>::map_batch
     == exit
     plugin.too-many-traps: plugin kilofold-evil (DIGEST) of sync Contact broke on 3 of 4 records, which is more than the limit of 2; the last: the plugin asked to end the process
     == last-words
@@ -143,10 +143,10 @@ fn guilty_records_fail_and_the_others_are_mapped() {
     traps 2, log lines 0 and 0 dropped
     == abort-on-marked
     thing 0034C00000Va000: {"name":"Ann 0"}
-    failed plugin.trap -: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < kilofold:mapping/table@1.0.0#map-batch
+    failed plugin.trap -: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < <kilofold_evil::plugin::Evil as kilofold_evil::bindings::exports::kilofold::mapping::table::Guest>::map_batch
     thing 0034C00000Va002: {"name":"Ann 2"}
     thing 0034C00000Va003: {"name":"Ann 3"}
-    failed plugin.trap -: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < kilofold:mapping/table@1.0.0#map-batch
+    failed plugin.trap -: the plugin broke off: wasm `unreachable` instruction executed, in abort < std::sys::pal::wasi::helpers::abort_internal < std::process::abort < <kilofold_evil::plugin::Evil as kilofold_evil::bindings::exports::kilofold::mapping::table::Guest>::map_batch
     traps 2, log lines 0 and 0 dropped
     "#);
 }
@@ -405,4 +405,17 @@ fn logs_are_bounded_and_cannot_forge_lines() {
     log Warn: �]0;owned��[2J  2026 ERROR forged line�
     traps 0, log lines 1 and 0 dropped
     "#);
+}
+
+/// Whatever a plugin tries, the same batch is mapped in the same way: on every instance, by every engine, at any time.
+#[test]
+fn nothing_tells_one_time_from_another() {
+    let first = Bench::evil(Limits::default());
+    let seen = [&first, &first, &Bench::evil(Limits::default())]
+        .map(|bench| harm(bench, "unsteady", &records(2, &[])));
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0], seen[2]);
+    // Two records of a batch may differ, but the clock stands still at the moment when the page was read.
+    assert_eq!(seen[0].matches("at 1709208000000, slept 0ns").count(), 2, "{}", seen[0]);
+    assert_eq!(seen[0].matches("0 variables, 0 arguments, 0 typed").count(), 2, "{}", seen[0]);
 }

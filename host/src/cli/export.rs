@@ -5,9 +5,10 @@ use std::io::{BufWriter, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::out::Out;
+use super::progress::template;
 use super::source::Source;
 use super::{Failure, Globals};
 use crate::error::Exit;
@@ -179,9 +180,7 @@ fn bar(total: u64) -> ProgressBar {
         false => ProgressDrawTarget::hidden(),
     };
     let bar = ProgressBar::with_draw_target(Some(total), target);
-    let style =
-        ProgressStyle::with_template("{bar:24} {human_pos}/{human_len} rows {per_sec} {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(template("{bar:24.cyan/dim} {human_pos}/{human_len} rows {rate} {eta}"));
     bar
 }
 

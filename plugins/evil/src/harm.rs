@@ -1,8 +1,11 @@
 //! Harm done while a call runs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::bindings::exports::kilofold::mapping::table;
 use crate::bindings::kilofold::mapping::host::{self, Level};
@@ -34,6 +37,7 @@ pub(crate) const MODES: &[&str] = &[
     "lookup-flood",
     "realloc-outside",
     "realloc-odd",
+    "unsteady",
 ];
 
 /// What `describe` does. A test that wants harm writes other letters over these in the component.
@@ -186,6 +190,29 @@ fn on_marked(mode: &str, records: &Records<'_>) {
 fn speak(index: Option<u32>, words: &str) {
     host::panicked(index, words);
     std::process::abort();
+}
+
+/// All that could tell one time or place from another, in one line: clocks, also over an hour's sleep, chance, the order of
+/// a hash map, the process, addresses, and the bits of what is no number.
+pub(crate) fn world() -> String {
+    let (wall, steady) = (SystemTime::now(), Instant::now());
+    std::thread::sleep(Duration::from_secs(3600));
+    let millis = wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let order: Vec<u32> = (0..8).map(|i| (i, ())).collect::<HashMap<_, _>>().into_keys().collect();
+    let chance = RandomState::new().hash_one(0);
+    let mut typed = String::new();
+    let read = std::io::stdin().read_line(&mut typed).unwrap_or_default();
+    let (on_stack, on_heap) = (black_box(0_u8), Box::new(black_box(0_u8)));
+    let nothing = black_box(0.0_f64) / black_box(0.0_f64);
+    format!(
+        "at {millis}, slept {:?}, chance {chance:x}, order {order:?}, {} variables, {} arguments, {read} typed, {:p} {:p}, {:x}",
+        steady.elapsed(),
+        std::env::vars().count(),
+        std::env::args().count(),
+        &raw const on_stack,
+        &raw const *on_heap,
+        nothing.to_bits(),
+    )
 }
 
 /// Never returns; the compiler cannot know.

@@ -67,19 +67,22 @@ mod plugin {
             let mode = MODE.get().map_or("none", String::as_str);
             let records = harm::Records::new(&context, &batch);
             harm::on_batch(mode, &records);
-            let mut out = honest(&records);
+            let mut out = honest(mode, &records);
             lies::tell(mode, &records, &mut out);
             out
         }
     }
 
-    /// One output a record: its Id as the key, its Name as the name.
-    fn honest(records: &harm::Records<'_>) -> table::Outcomes {
+    /// One output a record: its Id as the key, its Name as the name, or what the plugin sees of the world.
+    fn honest(mode: &str, records: &harm::Records<'_>) -> table::Outcomes {
         let mut out = table::Outcomes { rows: Vec::new(), text: String::new(), cells: Vec::new() };
         for index in 0..records.len() {
             let key =
                 records.text(index, "Id").map_or_else(|| format!("row-{index}"), str::to_owned);
-            let name = records.text(index, "Name").unwrap_or_default().to_owned();
+            let name = match mode {
+                "unsteady" => harm::world(),
+                _ => records.text(index, "Name").unwrap_or_default().to_owned(),
+            };
             for text in [key, name] {
                 out.cells.push((out.text.len() as u64) << 32 | (text.len() as u64) << 4 | 1);
                 out.text.push_str(&text);

@@ -44,7 +44,8 @@ fn test() -> Result<(), String> {
     let clippy = ["clippy", "--release", "--workspace", "--all-targets"];
     step("lints", &[clippy.as_slice(), lints.as_slice()].concat())?;
     step("build", &["build", "--release", "--workspace", "--all-targets"])?;
-    step("tests", &["test", "--release", "--workspace"])
+    // All of them, so that one run tells all that fails.
+    step("tests", &["test", "--release", "--workspace", "--no-fail-fast"])
 }
 
 /// Pictures of every page, in the target folder: both themes, and on a phone.
