@@ -232,6 +232,11 @@ impl Org {
         }
     }
 
+    /// How long to wait after the org refused so many requests in a row because too many were under way; none: give up.
+    pub fn pause_for_crowd(&self, refused: u32) -> Option<Duration> {
+        self.0.settings.retry.pause(Trouble::Crowded, refused, rand::random(), None)
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.0
     }
@@ -462,7 +467,9 @@ impl Shared {
             "REQUEST_LIMIT_EXCEEDED" => {
                 let kind = LimitKind::of(&message);
                 self.gate.limit_hit(kind, &message, self.gate.now());
-                if kind != LimitKind::Daily {
+                // Who reads pages may ask for less.
+                let pages = matches!(ask.purpose, Purpose::Query | Purpose::QueryMore);
+                if kind == LimitKind::Concurrent || (kind == LimitKind::LongRunning && !pages) {
                     return Next::Again(Trouble::Crowded);
                 }
                 Error::Limit { kind, text: message }

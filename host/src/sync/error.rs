@@ -59,6 +59,14 @@ pub enum Error {
         /// What arrived.
         arrived: u64,
     },
+    /// Salesforce stops even the smallest query.
+    #[error("{source}, even when it was asked for {part} only")]
+    StillTooSlow {
+        /// What it was asked for.
+        part: String,
+        /// Salesforce's answer.
+        source: salesforce::Error,
+    },
     /// What the store holds of a record cannot be read as one.
     #[error("a stored record cannot be read again: {0}")]
     Stored(#[from] ScanError),
@@ -79,6 +87,7 @@ impl Error {
             Self::NothingToRead { .. } => "sync.no-fields",
             Self::NeverFetched { .. } => "remap.not-fetched",
             Self::Count { .. } => "count.mismatch",
+            Self::StillTooSlow { source, .. } => source.code(),
             Self::Stored(_) => "store.record",
             Self::Task(_) => "host.task",
         }

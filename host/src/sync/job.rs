@@ -16,6 +16,7 @@ use crate::store::{self, Commit, Known, NewRun, Remap, Store, Verdict};
 use super::Error;
 use super::present::{Mapper, Present};
 use super::reader::{Fetched, Reader};
+use super::stride::Stride;
 use super::window::Pace;
 
 /// What a run keeps of its notes.
@@ -89,17 +90,53 @@ impl Job {
                 "from batch {number} on {} {} ({digest}) maps, for its plugin was changed",
                 note.name, note.version
             );
-            self.bus.emit(Event::RunNoted {
-                run,
-                sync: self.sync.name.clone(),
-                note: note.clone(),
-            });
-            self.store.update_run(run, |run| {
-                run.notes.push(note);
-                run.notes.truncate(NOTES_KEPT);
-            })?;
+            self.note_now(run, note, None)?;
         }
         Ok(self.renewed())
+    }
+
+    /// Tells what a reader of the run should know, in the place of an `old` note that is no longer so.
+    pub(super) async fn note(
+        &self,
+        run: RunId,
+        note: String,
+        old: Option<String>,
+    ) -> Result<(), Error> {
+        let job = self.clone();
+        blocking(move || job.note_now(run, note, old)).await
+    }
+
+    fn note_now(&self, run: RunId, note: String, old: Option<String>) -> Result<(), Error> {
+        let sync = self.sync.name.clone();
+        self.bus.emit(Event::RunNoted { run, sync, note: note.clone() });
+        self.store.update_run(run, |run| {
+            run.notes.retain(|known| Some(known) != old.as_ref());
+            run.notes.push(note);
+            run.notes.truncate(NOTES_KEPT);
+        })?;
+        Ok(())
+    }
+
+    /// How much of a window one query asked for last; the whole when that is not known.
+    pub(super) async fn stride(&self) -> Stride {
+        let (store, name) = (self.store.clone(), self.stride_name());
+        let kept = blocking(move || store.cached(&name)).await;
+        // What was learnt can be learnt again.
+        let kept = kept.inspect_err(|error| tracing::warn!(%error, "A stride cannot be read"));
+        let kept = kept.ok().flatten();
+        kept.and_then(|kept| serde_json::from_slice(&kept.bytes).ok()).unwrap_or_default()
+    }
+
+    /// Remembers it for the next run.
+    pub(super) async fn keep_stride(&self, stride: Stride) -> Result<(), Error> {
+        let (store, name) = (self.store.clone(), self.stride_name());
+        let Ok(bytes) = serde_json::to_vec(&stride) else { return Ok(()) };
+        let kept = store::Cached { bytes, last_modified: None };
+        Ok(blocking(move || store.put_cached(&name, &kept)).await?)
+    }
+
+    fn stride_name(&self) -> String {
+        format!("stride of {}", self.sync.name)
     }
 
     pub(super) fn pace(&self) -> Pace {

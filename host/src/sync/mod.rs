@@ -13,6 +13,7 @@ mod run;
 mod sample;
 mod select;
 pub mod stored;
+mod stride;
 pub mod tally;
 pub mod window;
 

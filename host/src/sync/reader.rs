@@ -1,18 +1,20 @@
 //! Reads a window page by page, ahead of the mapping, and says after each page where the sync stands.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use crate::model::{Batch, Caller, Cursor, Window};
+use crate::model::{Batch, Caller, Cursor, RunId, Window};
+use crate::quota::LimitKind;
 use crate::salesforce::soql::Query;
-use crate::salesforce::{self, Ahead, Locator, Org, Page, Seat, SharedCall};
+use crate::salesforce::{self, Ahead, Locator, Page, Seat, SharedCall};
 
+use super::stride::{Asked, Stride};
 use super::window;
-use super::{Error, Selected};
+use super::{Error, Job, Selected};
 
 /// One batch of a page, with the cursor that holds once it is committed.
 #[derive(Debug)]
@@ -44,8 +46,10 @@ pub const BATCH: usize = 1000;
 
 /// Reads one window of one object.
 pub struct Reader {
-    /// The org.
-    pub org: Org,
+    /// The sync.
+    pub job: Job,
+    /// The run.
+    pub run: RunId,
     /// On whose behalf.
     pub caller: Caller,
     /// The sync's object.
@@ -60,10 +64,38 @@ pub struct Reader {
     pub before: Cursor,
     /// What is left of the window.
     pub window: Window,
+    /// All that this run was to read of it.
+    pub whole: Window,
+    /// How much of it one query asks for.
+    pub stride: Stride,
+    /// What the last query asked for.
+    pub asked: Asked,
     /// The number of the next batch in the run.
     pub number: u32,
     /// A place among runs that ask their first pages together.
     pub seat: Option<Seat>,
+}
+
+/// How the sending of a page ended.
+#[derive(PartialEq, Eq)]
+enum Sent {
+    /// There is more of the window.
+    More,
+    /// The window is read.
+    All,
+    /// Its query's count did not agree.
+    Wrong,
+    /// The receiver is gone.
+    ToNobody,
+}
+
+/// What is known of queries that took too long.
+#[derive(Default)]
+struct Slow {
+    /// Refusals in a row because of too many long queries.
+    refused: u32,
+    /// What the run's reader was told.
+    note: Option<String>,
 }
 
 /// A page on its way. Its request ends with it.
@@ -102,16 +134,17 @@ fn batches(records: usize) -> u32 {
 const REQUERIES: u32 = 3;
 
 impl Reader {
-    /// The query for what is left of the window.
+    /// The query for what is left of the window, or for as much of it as is asked for at once.
     pub fn query(&self) -> Result<String, salesforce::Error> {
+        let Asked { window, limit } = self.stride.ask(&self.window);
         let query = Query {
             object: self.object.clone(),
             fields: self.selected.fields.clone(),
             stamp: self.selected.tracking.stamp().map(str::to_owned),
             has_deleted: self.selected.sees_deletions,
             filter: self.filter.clone(),
-            window: Some(self.window),
-            limit: None,
+            window: Some(window),
+            limit,
         };
         query.text()
     }
@@ -121,7 +154,16 @@ impl Reader {
     /// Memory: one page in hand here and the next on its way, one in the channel; the receiver has one that is mapped and
     /// one that is committed.
     pub async fn read(mut self, pages: mpsc::Sender<Fetched>) -> Result<(), Error> {
-        let mut lost = 0;
+        let before = self.stride;
+        let read = self.read_parts(pages).await;
+        if self.stride != before {
+            self.job.keep_stride(self.stride).await?;
+        }
+        read
+    }
+
+    async fn read_parts(&mut self, pages: mpsc::Sender<Fetched>) -> Result<(), Error> {
+        let (mut lost, mut slow) = (0, Slow::default());
         // Counted a query chain: a new query counts what is left, so the two start anew together.
         let (mut arrived, mut sent) = (0u64, 0u64);
         let mut coming = self.ask(None, self.number)?;
@@ -141,9 +183,14 @@ impl Reader {
                     coming = self.ask(None, self.number)?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.narrow(error, &mut slow).await?;
+                    (lost, arrived) = (0, 0);
+                    coming = self.ask(None, self.number)?;
+                    continue;
+                }
             };
-            lost = 0;
+            (lost, slow.refused) = (0, 0);
             let here = Instant::now();
             arrived += page.batch.len() as u64;
             let left_before = page.total.saturating_sub(arrived);
@@ -161,12 +208,58 @@ impl Reader {
                 ahead => ahead,
             };
             let count = last.then_some((total, arrived));
-            let handed = self.send(page, here, count, expected, &pages).await;
-            match ahead {
-                Some(ahead) if handed && !last => coming = ahead,
+            let sent = self.send(page, here, count, expected, &pages).await;
+            match (sent, ahead) {
+                (Sent::More, Some(ahead)) if !last => coming = ahead,
+                (Sent::More, _) if last => {
+                    self.stride = self.stride.went_well(&self.window);
+                    arrived = 0;
+                    coming = self.ask(None, self.number)?;
+                }
+                (Sent::All, _) => {
+                    self.stride = self.stride.went_well(&self.window);
+                    return Ok(());
+                }
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// After a query that took Salesforce too long: asks for less from now on. An error when that does not help.
+    async fn narrow(&mut self, error: salesforce::Error, slow: &mut Slow) -> Result<(), Error> {
+        let (why, pause) = match &error {
+            salesforce::Error::QueryTimeout { .. } => {
+                ("Salesforce stopped a query that ran for too long", Duration::ZERO)
+            }
+            salesforce::Error::Limit { kind: LimitKind::LongRunning, .. } => {
+                slow.refused += 1;
+                match self.job.org.pause_for_crowd(slow.refused) {
+                    Some(pause) => ("Salesforce had too many long queries at once", pause),
+                    None => return Err(error.into()),
+                }
+            }
+            _ => return Err(error.into()),
+        };
+        let (before, narrower) = (self.stride, self.stride.narrower(&self.window));
+        let (Some(narrower), window) = (narrower, self.window) else {
+            return Err(match (error, before.part) {
+                (source @ salesforce::Error::QueryTimeout { .. }, Some(part)) => {
+                    Error::StillTooSlow { part: part.to_string(), source }
+                }
+                (error, _) => error.into(),
+            });
+        };
+        self.stride = narrower;
+        if let Some(part) = narrower.part {
+            tracing::info!(sync = ?self.caller.sync, %error, %part, ?window, "asking for less");
+            let note = format!("{why}: from there on it asks for at most {part} at once");
+            let old = slow.note.replace(note.clone());
+            self.job.note(self.run, note, old).await?;
+        }
+        // A run that is stopped meanwhile has learnt it all the same.
+        self.job.keep_stride(narrower).await?;
+        tokio::time::sleep(pause).await;
+        Ok(())
     }
 
     /// Sends for a page: the one that the locator tells, or the first of what is left. Its number is what it will be when
@@ -174,7 +267,10 @@ impl Reader {
     fn ask(&mut self, locator: Option<Locator>, number: u32) -> Result<Coming, salesforce::Error> {
         let further = locator.is_some();
         let soql = if further { String::new() } else { self.query()? };
-        let (org, caller, page_size) = (self.org.clone(), self.caller.clone(), self.page_size);
+        if !further {
+            self.asked = self.stride.ask(&self.window);
+        }
+        let (org, caller, page_size) = (self.job.org.clone(), self.caller.clone(), self.page_size);
         let caller = Caller { page: Some(u64::from(number)), ..caller };
         let (selection, seat) = (self.selected.selection.clone(), self.seat.take());
         let (tell, next) = oneshot::channel();
@@ -203,7 +299,7 @@ impl Reader {
         Ok(Coming { further, next, page: AbortOnDropHandle::new(page) })
     }
 
-    /// False when the receiver is gone. `count` is (told, arrived), given with the last page.
+    /// `count` is (told, arrived), given with the last page of a query.
     async fn send(
         &mut self,
         mut page: Page,
@@ -211,17 +307,26 @@ impl Reader {
         count: Option<(u64, u64)>,
         expected: u64,
         pages: &mpsc::Sender<Fetched>,
-    ) -> bool {
+    ) -> Sent {
         let mismatch = count.filter(|(told, arrived)| told != arrived);
         let batches = page.take_batches(BATCH);
         let n = batches.len();
+        let mut sent = if mismatch.is_some() { Sent::Wrong } else { Sent::More };
         for (i, batch) in batches.into_iter().enumerate() {
-            self.window = window::advance(self.window, &batch.records);
-            let end = count.is_some() && i + 1 == n;
-            let cursor = match mismatch {
-                Some(_) if end => window::again(&self.before, self.window),
-                None if end => window::close(&self.before, self.window),
-                _ => window::within(&self.before, self.window),
+            let asked = Window { at: self.window.at, ..self.asked.window };
+            self.window.at = window::advance(asked, &batch.records).at;
+            let end = count.filter(|_| i + 1 == n);
+            let rest = end.and_then(|(told, _)| self.asked.rest(self.window, told));
+            let cursor = match (end, mismatch, rest) {
+                (Some(_), Some(_), _) => window::again(&self.before, self.whole),
+                (Some(_), None, None) => {
+                    sent = Sent::All;
+                    window::close(&self.before, self.window)
+                }
+                (_, _, rest) => {
+                    self.window = rest.unwrap_or(self.window);
+                    window::within(&self.before, self.window)
+                }
             };
             let first = i == 0;
             let fetched = Fetched {
@@ -238,13 +343,13 @@ impl Reader {
                 request_id: page.request_id.clone(),
                 shared: page.shared.take(),
                 expected,
-                mismatch: mismatch.filter(|_| end),
+                mismatch: mismatch.filter(|_| end.is_some()),
             };
             if pages.send(fetched).await.is_err() {
-                return false;
+                return Sent::ToNobody;
             }
             self.number = self.number.saturating_add(1);
         }
-        true
+        sent
     }
 }

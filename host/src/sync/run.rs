@@ -116,14 +116,19 @@ async fn open(job: &Job, run: RunId, hold: &Hold, seat: Option<Seat>) -> Result<
     let selected = select(&job.sync, &job.plugin.description().reads, &object)?;
     let here = job.here(run).await?;
     let window = window::open(&here.cursor_after, &selected.tracking, now, job.pace());
+    let stride = job.stride().await;
     let reader = Reader {
-        org: job.org.clone(),
+        job: job.clone(),
+        run,
         caller,
         object: job.sync.object.clone(),
         filter: job.sync.filter.clone(),
         page_size: job.sync.page_size,
         before: here.cursor_after,
         window,
+        whole: window,
+        asked: stride.ask(&window),
+        stride,
         selected,
         number: u32::try_from(here.pages).unwrap_or(u32::MAX),
         seat: seat.filter(|_| window.scan == Scan::ByStamp),

@@ -220,3 +220,21 @@ async fn a_limit_of_the_day_pauses_all() {
     schedule.stop().await;
     env.assert_ledger_agrees();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_took_too_long_is_asked_for_less_by_its_run() {
+    let (env, schedule) = idle(&SYNCS).await;
+    env.touch("Lead", 6, 1);
+    on_part(&env, "Lead", FaultKind::QueryTimeout);
+    let classes = counted(&beat(&env, &schedule).await);
+    // An hour and the overlap, in two halves.
+    assert_eq!(by_road(&classes), (2, 1), "{classes:?}");
+    schedule.stop().await;
+    assert!(last(&env).iter().all(|run| run.ending == Some(Ending::Succeeded)));
+    let lead = env.last_run("Lead");
+    assert_eq!(lead.counts.fetched, 6);
+    assert!(lead.notes.iter().any(|note| note.contains("of changes at once")), "{:?}", lead.notes);
+    assert_eq!(saved(&env), 4, "its part was an answer");
+    env.assert_mirrors_org(&SYNCS);
+    env.assert_ledger_agrees();
+}

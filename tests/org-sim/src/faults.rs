@@ -135,6 +135,11 @@ pub enum FaultKind {
     },
     /// 400 QUERY_TIMEOUT. Counted.
     QueryTimeout,
+    /// 400 QUERY_TIMEOUT for each query that finds more than this many records, as if each took its time. Counted.
+    SlowQuery {
+        /// The most records that a query may find.
+        most: usize,
+    },
     /// 400 INVALID_QUERY_LOCATOR. Counted.
     InvalidLocator,
     /// A page of at most this many records, with more to follow. Counted.

@@ -163,7 +163,7 @@ pub(super) const ALL: &[Explained] = &[
     of(
         "query.timeout",
         "the query ran for too long",
-        "The filter makes Salesforce read too much.",
+        "Salesforce stopped a query after its two minutes. kilofold then asked for less and less at once, down to the changes of one second or to 200 records, and even that took too long: as a rule because the sync's filter makes Salesforce look at too much. What was read is stored, and the next run goes on there.",
         "filter by an indexed field, or leave the filter out",
     ),
     of(

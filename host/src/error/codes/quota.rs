@@ -31,8 +31,8 @@ pub(super) const ALL: &[Explained] = &[
     of(
         "limit.long-running",
         "too many long requests",
-        "Too many requests that take more than 20 seconds run in the org.",
-        "it goes on by itself; filter by an indexed field",
+        "Too many requests that take more than 20 seconds run in the org, of all applications. kilofold waited, asked for less at once, and was still refused.",
+        "it goes on by itself where it stopped, and asks for less at once; filter by an indexed field",
     ),
     of(
         "limit.priority",

@@ -63,14 +63,16 @@ pub(crate) fn refusal(hit: &FaultKind) -> Option<Refusal> {
             "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
         )),
         FaultKind::UnknownLimit { message } => uncounted(limit_exceeded(message)),
-        FaultKind::QueryTimeout => counted(Answer::error(
-            StatusCode::BAD_REQUEST,
-            "QUERY_TIMEOUT",
-            "Your query request was running for too long.",
-        )),
+        FaultKind::QueryTimeout => counted(query_timeout()),
         FaultKind::InvalidLocator => counted(query::bad_locator()),
         _ => None,
     }
+}
+
+/// 400 QUERY_TIMEOUT.
+pub(crate) fn query_timeout() -> Answer {
+    let message = "Your query request was running for too long.";
+    Answer::error(StatusCode::BAD_REQUEST, "QUERY_TIMEOUT", message)
 }
 
 /// 403 REQUEST_LIMIT_EXCEEDED; only the text tells which limit it is.

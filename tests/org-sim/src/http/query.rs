@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use bytes::Bytes;
 
-use super::Ask;
 use super::answer::Answer;
 use super::pages::{Found, Page, PageKey};
 use super::route::{Route, Target};
+use super::{Ask, effects};
 use crate::data::tokens::{self, TokenRow};
 use crate::faults::FaultKind;
 use crate::org::ApiError;
@@ -47,6 +47,13 @@ pub(crate) fn first(
         Ok(found) => found,
         Err(error) => return refused(error),
     };
+    let too_slow =
+        |hit: &&FaultKind| matches!(hit, FaultKind::SlowQuery { most } if found.set.total > *most);
+    if hits.iter().any(|hit| too_slow(&hit)) {
+        let mut answer = effects::query_timeout();
+        answer.facts.query = Some(text.to_owned());
+        return answer;
+    }
     page(state, ask, version, &found, None, 0, hits)
 }
 
