@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 use crate::clock::Clock;
 use crate::config::{self, Config, PluginRef, SyncConfig};
 use crate::events::{Bus, Event};
+use crate::forecast;
 use crate::model::{Ending, Pause, Run, RunId, Stamp, SyncName, Trigger};
 use crate::plugin::{self, Engine, Lookup, Source};
 use crate::quota;
@@ -25,7 +26,7 @@ use crate::traces::{self, Traces};
 use crate::web::Reader;
 
 pub use held::open_gate;
-use held::{Held, open_gate_on, retold};
+use held::{Held, expect_all, open_gate_on, retold};
 
 /// Why the host cannot start, or a run cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -213,6 +214,7 @@ impl App {
             };
             jobs.insert(sync.name.clone(), job);
         }
+        expect_all(org.gate(), &config, &store, |sync| can_run(&org, sync))?;
         let (jobs, seats) = (Arc::new(jobs), Arc::default());
         Ok(Self { config, store, org, bus, clock, plugins, jobs, seats })
     }
@@ -270,11 +272,32 @@ impl App {
         seat: Option<Seat>,
         cancel: &CancellationToken,
     ) -> Result<Run, Error> {
-        Ok(sync::run(&self.job(sync)?, trigger, seat, cancel).instrument(span(sync)).await?)
+        let job = self.job(sync)?;
+        // Its connection may have come back since this was told last.
+        self.expect(&job.sync).await;
+        let run = sync::run(&job, trigger, seat, cancel).instrument(span(sync)).await;
+        // What it cost is known now, and whether the next run is a first pass.
+        self.expect(&job.sync).await;
+        Ok(run?)
     }
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<SyncName, Seat>> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the gate what a sync is expected to need from now on.
+    async fn expect(&self, sync: &Arc<SyncConfig>) {
+        let (app, sync) = (self.clone(), sync.clone());
+        drop(tokio::task::spawn_blocking(move || app.expect_now(&sync)).await);
+    }
+
+    /// The same; blocks.
+    fn expect_now(&self, sync: &SyncConfig) {
+        match forecast::need(&self.store, sync, can_run(&self.org, sync), self.clock.now()) {
+            Ok(need) => self.org.gate().expect_of(need),
+            // What it was told before stands.
+            Err(error) => tracing::warn!(%error, "What a sync will need is not known"),
+        }
     }
 
     /// Maps the failed records of a run again, from the store, beside any schedule: only for hosts without one.
@@ -315,6 +338,11 @@ impl App {
 }
 
 pub use plugins::{Plugins, keep, load_present, present_digest};
+
+/// Whether a sync finds a connection that it may use.
+fn can_run(org: &Org, sync: &SyncConfig) -> bool {
+    org.can_draw(&sync.connections, sync.failover)
+}
 
 /// What stands on every log line of a run: its sync, and its number as soon as it has one.
 fn span(sync: &SyncName) -> tracing::Span {
@@ -498,9 +526,7 @@ impl Runner for App {
     }
 
     fn ready(&self, sync: &SyncName) -> bool {
-        self.config
-            .sync(sync)
-            .is_some_and(|sync| self.org.can_draw(&sync.connections, sync.failover))
+        self.config.sync(sync).is_some_and(|sync| can_run(&self.org, sync))
     }
 
     fn together(&self, syncs: &[SyncName]) {
@@ -524,7 +550,11 @@ impl PauseStore for Pauses {
 
     fn set(&self, sync: &SyncName, paused: bool) -> Result<(), String> {
         let pause = paused.then(|| Pause { at: Some(self.0.clock.now()), cause: None });
-        self.0.store.set_pause(sync, pause.as_ref()).map_err(|error| error.to_string())
+        self.0.store.set_pause(sync, pause.as_ref()).map_err(|error| error.to_string())?;
+        if let Some(job) = self.0.jobs.get(sync) {
+            self.0.expect_now(&job.sync);
+        }
+        Ok(())
     }
 }
 

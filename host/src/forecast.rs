@@ -2,7 +2,7 @@
 
 use crate::config::SyncConfig;
 use crate::model::{Stamp, Standing, SyncName};
-use crate::quota::{PastRun, Usual};
+use crate::quota::{DAY, Need, PastRun, Usual};
 use crate::salesforce::kept_describe;
 use crate::schedule::plan;
 use crate::store::{Error, Reads, RunFilter, Store};
@@ -53,6 +53,27 @@ fn left(store: &Store, sync: &SyncConfig) -> Result<Option<u64>, Error> {
     let filter = RunFilter { sync: Some(sync.name.clone()), limit: RUNS, ..RunFilter::default() };
     let runs = store.runs(&filter)?;
     Ok(runs.iter().find_map(|run| Some(run.expected?.saturating_sub(run.counts.fetched))))
+}
+
+/// The most calls a day that are left to a sync whatever more important ones need.
+const MOST_FLOOR: u64 = 10;
+
+/// What a sync is expected to need of the next 24 hours: a tenth more than it usually costs, and at the least the calls of one
+/// run over the changes of a day, ten at most. One that cannot run now (`runs` is false: nobody can use its connection; or it
+/// is paused) needs nothing, and so does one whose object was not read whole yet: its first pass has a share of its own.
+pub fn need(store: &Store, sync: &SyncConfig, runs: bool, now: Stamp) -> Result<Need, Error> {
+    let cost = of(store, sync, now)?;
+    let runs = runs && !cost.paused;
+    let regular = |calls: u64| if runs && !cost.first_pass { calls } else { 0 };
+    let usual = cost.usual;
+    let a_day = usual.at(DAY, sync.page_size.into()).max(usual.a_run());
+    Ok(Need {
+        sync: cost.sync,
+        priority: sync.priority,
+        day: regular(usual.calls.saturating_add(usual.calls.div_ceil(10))),
+        floor: regular(a_day.min(MOST_FLOOR)),
+        first_pass: runs && cost.first_pass,
+    })
 }
 
 /// How large the pages of a sync are.

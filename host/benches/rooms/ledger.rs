@@ -62,7 +62,8 @@ fn permits(criterion: &mut Criterion) -> Result<()> {
     let needs: Result<Vec<Need>> = (0..SYNCS)
         .map(|n| {
             let sync = SyncName::new(&format!("sync-{n}"))?;
-            Ok(Need { sync, priority: i32::try_from(n)?, day: 100, floor: 2 })
+            let first_pass = n == 7;
+            Ok(Need { sync, priority: i32::try_from(n)?, day: 100, floor: 2, first_pass })
         })
         .collect();
     let needs = needs?;

@@ -4,16 +4,32 @@ use std::sync::Arc;
 
 use super::Error;
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, SyncConfig};
 use crate::events::{Bus, Event};
+use crate::forecast;
 use crate::model::{Call, Caller, Stamp};
 use crate::quota::{self, Gate, Journal};
 use crate::salesforce::{Beside, Vault};
 use crate::store::{self, Store};
 
-/// The gate of a configuration, with its ledger in the store.
+/// The gate of a configuration, with its ledger in the store, that knows what the syncs are expected to need.
 pub fn open_gate(config: &Config, store: &Store, clock: Clock) -> Result<Gate, Error> {
-    Ok(open_gate_on(config, Arc::new(Held(store.clone(), None)), clock)?)
+    let gate = open_gate_on(config, Arc::new(Held(store.clone(), None)), clock)?;
+    expect_all(&gate, config, store, |_| true)?;
+    Ok(gate)
+}
+
+/// Tells a gate what all syncs are expected to need. `runs` tells whether one can run now. Reads the late runs of each.
+pub(super) fn expect_all(
+    gate: &Gate,
+    config: &Config,
+    store: &Store,
+    runs: impl Fn(&SyncConfig) -> bool,
+) -> Result<(), store::Error> {
+    let enabled = config.syncs.iter().filter(|sync| sync.enabled);
+    let needs = enabled.map(|sync| forecast::need(store, sync, runs(sync), gate.now()));
+    gate.expect(needs.collect::<Result<_, _>>()?);
+    Ok(())
 }
 
 pub(super) fn open_gate_on(

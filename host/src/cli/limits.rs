@@ -22,7 +22,12 @@ pub async fn run(globals: &Globals) -> Result<Exit, Failure> {
     summary(&limits, &out)?;
     out.line("")?;
     spent(&limits, &out)?;
-    if let Some(day) = limits.day.as_ref().filter(|day| !day.syncs.is_empty()) {
+    let Some(day) = &limits.day else { return Ok(Exit::Done) };
+    if !day.kept.is_empty() {
+        out.line("")?;
+        kept(&day.kept, &out)?;
+    }
+    if !day.syncs.is_empty() {
         out.line("")?;
         forecast(day, &out)?;
     }
@@ -145,6 +150,33 @@ fn spent(limits: &view::Limits, out: &Out) -> Result<(), Failure> {
         ]);
     }
     out.sheet(&sheet, "No call was made in the last 24 hours.")
+}
+
+/// What is kept back for whom when calls are scarce.
+fn kept(kept: &[view::Kept], out: &Out) -> Result<(), Failure> {
+    let mut sheet = Sheet::new(&[
+        Column::giving("kept back for"),
+        Column::number("priority"),
+        Column::number("needs a day"),
+        Column::number("always left"),
+        Column::number("spent"),
+        Column::number("kept back"),
+    ]);
+    for line in kept {
+        let name = line.sync.as_ref().map_or("first passes", |sync| sync.as_str());
+        let priority = line.priority.map_or("-".to_owned(), |priority| priority.to_string());
+        let [needs, floor, spent] = [line.expected, line.floor, line.spent].map(grouped);
+        let plain = |text: &str| Cell::new(text, Paint::Plain);
+        sheet.row(vec![
+            plain(name),
+            plain(&priority),
+            plain(&needs),
+            plain(&floor),
+            plain(&spent),
+            plain(&grouped(line.kept)),
+        ]);
+    }
+    out.sheet(&sheet, "Nothing is kept back.")
 }
 
 /// What each sync costs a day, and what it would cost at other intervals.

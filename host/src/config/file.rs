@@ -145,7 +145,7 @@ pub struct Quota {
     /// Calls that one run may spend; no bound when left out.
     pub per_run: Key<i64>,
     /// Calls in 24 hours that first passes over an object may spend, as a number or a share of the allowance, so that they
-    /// do not starve the regular runs; "50%" when left out.
+    /// do not starve the regular runs; "50%" when left out. Half of it is kept for them while there is a first pass, the other half they have when nothing that regular runs are expected to need is touched by it.
     pub backfill: Key<NumberOrText>,
     /// How long the sums of calls by the hour are kept, for forecasts; "35d" when left out.
     pub history: Key<String>,
@@ -319,7 +319,7 @@ pub struct Sync {
     pub keep_raw: Key<bool>,
     /// How long one run may take before it stops and leaves the rest to the next; no bound when left out.
     pub timeout: Key<String>,
-    /// Which sync goes first when several are due: the larger number; 0 when left out.
+    /// Which sync goes first when several are due or API calls are scarce: the larger number; 0 when left out. What more important syncs are expected to need within 24 hours is kept back from the others, and from first passes what all regular runs are; of a sync's own calls those of one run a day are never kept back for anybody.
     pub priority: Key<i64>,
 }
 

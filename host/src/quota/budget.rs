@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ledger::Release;
-use super::needs::{Claim, kept_back};
+use super::needs::{Claim, FIRST_PASSES, kept_back};
 use crate::model::{Purpose, Stamp};
 
 /// The smallest number of daily calls that an org with API access has; assumed while Salesforce has told nothing and the
@@ -110,7 +110,7 @@ pub enum Bound {
     Backfill,
     /// The allowance.
     Allowance,
-    /// What is kept back for more important syncs, within the allowance or the org's day.
+    /// What is kept back for others, within the allowance or the org's day; see [`claims`](super::claims).
     Needs,
     /// The reserve for other applications.
     Reserve,
@@ -161,6 +161,11 @@ impl Caps {
         let allowance = rules.allowance.map(|share| share.of(max));
         let ours = allowance.unwrap_or(org).min(org);
         Self { allowance, backfill: rules.backfill.of(ours).min(ours), org }
+    }
+
+    /// Calls that kilofold may spend in 24 hours when others made `others`.
+    pub fn room(&self, others: u64) -> u64 {
+        self.allowance.unwrap_or(u64::MAX).min(self.org.saturating_sub(others))
     }
 
     /// The rule that leaves no room for one more call.
@@ -215,7 +220,7 @@ pub struct Outlook<'a> {
     pub ours: Spent,
     /// What syncs need.
     pub claims: &'a [Claim],
-    /// The place of the sync that asks among them.
+    /// The place of whoever asks among them.
     pub asker: Option<usize>,
     /// Whether a first pass asks.
     pub backfill: bool,
@@ -246,28 +251,21 @@ pub fn when_fits(
         while let Some(release) = ours.next_if(|release| release.at == at) {
             spent.day = spent.day.saturating_sub(1);
             used = used.saturating_sub(1);
-            if release.backfill {
+            let claim = if release.backfill {
                 spent.backfill = spent.backfill.saturating_sub(1);
-            } else if let Some(claim) =
-                release.sync.and_then(&place).and_then(|place| claims.get_mut(place))
-            {
+                Some(FIRST_PASSES)
+            } else {
+                release.sync.and_then(&place)
+            };
+            if let Some(claim) = claim.and_then(|place| claims.get_mut(place)) {
                 claim.spent = claim.spent.saturating_sub(1);
             }
         }
         while let Some((_, calls)) = others.next_if(|(other, _)| *other == at) {
             used = used.saturating_sub(*calls);
         }
-        let own = asker.and_then(|place| claims.get(place)).map_or(0, |claim| claim.spent);
-        let ask = Ask {
-            purpose: Purpose::Query,
-            backfill,
-            kept_back: kept_back(
-                &claims,
-                asker,
-                backfill,
-                if backfill { spent.backfill } else { own },
-            ),
-        };
+        let ask =
+            Ask { purpose: Purpose::Query, backfill, kept_back: kept_back(&claims, asker) };
         let then = Spent {
             day: spent.day.saturating_add(more),
             backfill: spent.backfill.saturating_add(more),

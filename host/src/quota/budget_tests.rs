@@ -66,7 +66,7 @@ proptest! {
         rules in rules(), max in 20..200u64, foreign in 0..150u64,
         calls in prop::collection::vec((0..100_000_000i64, 0..3usize, any::<bool>()), 1..80),
         others in prop::collection::vec((0..86_400_000i64, 1..30u64), 0..10),
-        (days, floors) in (prop::array::uniform3(0..30u64), prop::array::uniform3(0..4u64)),
+        (days, floors) in (prop::array::uniform3(0..30u64), prop::array::uniform4(0..4u64)),
         (asker, backfill, worth) in (0..3usize, any::<bool>(), 1..6u64),
     ) {
         let mut releases: Vec<Release> = calls
@@ -77,17 +77,18 @@ proptest! {
         let mut others: Vec<_> = others.into_iter().map(|(ms, n)| (Stamp(NOW.0 + ms), n)).collect();
         others.sort();
         let caps = Caps::of(&rules, max);
+        let place = if backfill { FIRST_PASSES } else { asker + 1 };
         // The world at a moment, by plain counting.
         let fits = |at: Stamp| {
             let left: Vec<&Release> = releases.iter().filter(|release| release.at > at).collect();
             let day = left.len() as u64;
             let first = left.iter().filter(|release| release.backfill).count() as u64;
             let spent = |sync| left.iter().filter(|r| !r.backfill && r.sync == Some(sync)).count() as u64;
-            let claims: Vec<Claim> = (0..3)
-                .map(|i| Claim { priority: i as i32, day: days[i], floor: floors[i], spent: spent(i) })
-                .collect();
-            let own = if backfill { first } else { claims[asker].spent };
-            let kept_back = kept_back(&claims, Some(asker), backfill, own);
+            let mut claims = vec![Claim { priority: None, day: floors[3], floor: floors[3], spent: first }];
+            claims.extend((0..3).map(|i| {
+                Claim { priority: Some(i as i32), day: days[i], floor: floors[i], spent: spent(i) }
+            }));
+            let kept_back = kept_back(&claims, Some(place));
             let theirs: u64 = others.iter().filter(|(other, _)| *other > at).map(|(_, n)| n).sum();
             let used = foreign + day + theirs;
             let then = Spent { day: day + worth - 1, backfill: first + worth - 1, ..Spent::default() };
@@ -100,11 +101,11 @@ proptest! {
             used,
             ours: Spent { day, backfill: first, ..Spent::default() },
             claims: &claims,
-            asker: Some(asker),
+            asker: Some(place),
             backfill,
             worth,
         };
-        let found = when_fits(&outlook, releases.iter().copied(), &others, Some);
+        let found = when_fits(&outlook, releases.iter().copied(), &others, |sync| Some(sync + 1));
         let mut moments: Vec<Stamp> = releases.iter().map(|r| r.at).chain(others.iter().map(|(at, _)| *at)).collect();
         moments.sort();
         let first = moments.into_iter().find(|at| fits(*at).0);

@@ -76,6 +76,16 @@ pub struct Refused {
 /// What holds under any interleaving: no call of ours past the allowance; and of the reserve no more is touched than what
 /// others have spent since the moment that the last reading describes (that of the answer which brought it, less the lag of
 /// Salesforce's own count), since their calls are seen only in the next reading.
+///
+/// One exception to the second: when nothing but the org's numbers is in the way and these are older than
+/// [`LOOK_EVERY`](super::LOOK_EVERY), one call on `/limits` is granted although only the reserve is left, at most once in that time
+/// (a quarter of an hour). Without it a full day could never be seen to empty. So of the reserve such looks take at most 96
+/// calls a day, and only while it is all that is left. While Salesforce itself refuses calls for the day, nothing is granted
+/// but the probes of the [`Breaker`], which are rarer.
+///
+/// What counts is what was sent: also a call that Salesforce refuses, one whose answer never came, and one that it answers with
+/// 401 because the session has ended. Salesforce does not say whether it counts that one; taking it for counted errs on the
+/// side that keeps the rules.
 #[derive(Clone)]
 pub struct Gate(Arc<Inner>);
 
@@ -243,12 +253,17 @@ impl Gate {
         self.state().set_first_pass(run, first);
     }
 
-    /// What syncs are expected to need, so that it is kept back from less important ones.
+    /// What all syncs are expected to need, so that it is kept back from less important ones.
     pub fn expect(&self, needs: Vec<Need>) {
         self.state().set_needs(needs);
     }
 
-    /// What [`Gate::expect`] was told last.
+    /// What one sync is expected to need from now on.
+    pub fn expect_of(&self, need: Need) {
+        self.state().set_need(need);
+    }
+
+    /// What was told last of each sync.
     pub fn expected(&self) -> Vec<Need> {
         self.state().needs().to_vec()
     }

@@ -267,8 +267,11 @@ async fn first_passes_leave_their_share_and_what_others_need() {
         priority,
         day,
         floor: 2,
+        first_pass: false,
     };
-    gate.expect(vec![need("high", 5, 30), need("low", 0, 30), need("new", 9, 10)]);
+    let new = Need { first_pass: true, ..need("new", 9, 0) };
+    let new = Need { floor: 0, ..new };
+    gate.expect(vec![need("high", 5, 50), need("low", 0, 30), new]);
     gate.first_pass(RunId(3), true);
     let spend_as = async |who: &Caller| {
         let permit = gate.permit(who, Purpose::Query).await?;
@@ -283,24 +286,73 @@ async fn first_passes_leave_their_share_and_what_others_need() {
             Err(refused) => break refused,
         }
     };
-    // Sixty are kept back for the regular runs of the others, although half would be 50.
-    assert_eq!((first, refused.code), (40, "limit.priority"));
+    // Eighty are kept back for the regular runs of the others, although half would be 50; half of its share it has anyway.
+    assert_eq!((first, refused.code), (25, "limit.priority"));
+    assert_eq!(
+        refused.reason,
+        "75 API calls are left to kilofold for now, and 80 are kept back for others: 50 for high, 30 for low"
+    );
     assert!(refused.until.is_some());
     let mut lows = 0;
-    while spend_as(&low).await.is_ok() {
-        lows += 1;
-    }
-    assert_eq!(lows, 100 - 40 - 30 - 10, "what the two more important ones need stays");
-    for _ in 0..20 {
+    let refused = loop {
+        match spend_as(&low).await {
+            Ok(()) => lows += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(lows, 100 - 25 - 50, "what the more important one needs stays");
+    assert!(refused.reason.ends_with(": 50 for high"), "{refused}");
+    for _ in 0..40 {
         spend_as(&high).await.unwrap();
     }
-    assert_eq!(gate.day(), 80);
-    gate.expect(vec![need("new", 0, 0)]);
-    gate.first_pass(RunId(3), true);
+    let kept: Vec<u64> = gate.report().kept.iter().map(|kept| kept.claim.need()).collect();
+    assert_eq!((gate.day(), kept), (90, vec![0, 10, 5, 0]));
+    // The important one had a quiet day; nothing is kept back for it any more.
+    gate.expect_of(need("high", 5, 40));
+    gate.expect_of(need("low", 0, 20));
     for _ in 0..10 {
         spend_as(&new).await.unwrap();
     }
-    assert_eq!(spend_as(&new).await.unwrap_err().code, "limit.backfill");
+    assert_eq!(spend_as(&new).await.unwrap_err().code, "limit.allowance");
+}
+
+#[tokio::test]
+async fn first_passes_spend_no_more_than_their_share() {
+    let rules = Rules {
+        allowance: Some(Share::Calls(100)),
+        backfill: Share::Calls(30),
+        ..Rules::default()
+    };
+    let (gate, ..) = gate(rules);
+    gate.first_pass(RunId(3), true);
+    let new = Caller { run: Some(RunId(3)), ..caller() };
+    for _ in 0..30 {
+        Pass::from(gate.permit(&new, Purpose::Query).await.unwrap()).sending();
+    }
+    let refused = gate.permit(&new, Purpose::Query).await.unwrap_err();
+    assert_eq!(refused.code, "limit.backfill");
+}
+
+#[tokio::test]
+async fn a_first_pass_waits_for_the_least_important_and_these_for_it() {
+    // Others took what was left: what is kept back shrinks with it, so that someone can always go on.
+    let rules = Rules { allowance: Some(Share::Calls(100)), reserve: 10, ..Rules::default() };
+    let (gate, _, time) = gate(rules);
+    let at = Stamp(time.load(Ordering::SeqCst));
+    gate.observe(Usage { used: 992, max: 1_000, at });
+    let sync = |name: &str| SyncName::new(name).unwrap();
+    let need = |name: &str, first_pass| {
+        let floor = if first_pass { 0 } else { 5 };
+        Need { sync: sync(name), priority: 0, day: 50, floor, first_pass }
+    };
+    gate.expect(vec![need("old", false), need("new", true)]);
+    assert!(gate.report().kept.iter().all(|kept| kept.claim.floor == 0), "nothing is left");
+    // Salesforce's count may lag by five minutes; then the lower one is the true one.
+    let at = at.plus(Duration::from_secs(600));
+    time.store(at.0, Ordering::SeqCst);
+    gate.observe(Usage { used: 978, max: 1_000, at });
+    let floors: Vec<u64> = gate.report().kept.iter().map(|kept| kept.claim.floor).collect();
+    assert_eq!(floors, [6, 5, 0], "of twelve");
 }
 
 #[tokio::test]

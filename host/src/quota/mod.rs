@@ -25,10 +25,10 @@ pub use edition::{Edition, entitlement, licences};
 pub use forecast::{PastRun, Usual, first_pass, runs_a_day, runs_out};
 pub use gate::{Free, Gate, Journal, Pass, Permit, Refused, Remembered, Room};
 pub use ledger::{DAY, Ledger, Release, SpentBy, UNDER_WAY};
-pub use needs::{Claim, Need, kept_back};
+pub use needs::{Claim, FIRST_PASSES, Need, claims, kept_back, kept_for};
 pub use others::Others;
 pub use reading::{LimitInfo, LimitKind};
-pub use state::Report;
+pub use state::{KeptBack, Report};
 
 /// Why a gate cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

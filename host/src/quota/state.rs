@@ -10,7 +10,7 @@ use super::budget::{
 };
 use super::gate::Refused;
 use super::ledger::{DAY, UNDER_WAY};
-use super::needs::{Claim, Need, kept_back};
+use super::needs::{Claim, FIRST_PASSES, Need, claims, kept_back, kept_for};
 use super::{Breaker, Crowd, LOOK_EVERY, Ledger, Others, Rules, SpentBy};
 use crate::model::{Call, Purpose, RunId, Stamp, SyncName, Usage};
 
@@ -50,12 +50,21 @@ pub struct Report {
     pub breaker: Breaker,
     /// How many requests may be under way at once.
     pub concurrent: usize,
-    /// What syncs are expected to need.
-    pub needs: Vec<Need>,
+    /// What is kept back for whom.
+    pub kept: Vec<KeptBack>,
     /// Calls that stop counting, ours and those of others, by time.
     pub releases: Vec<(Stamp, u64)>,
     /// Those of them that are ours.
     pub our_releases: Vec<(Stamp, u64)>,
+}
+
+/// What is kept back for a sync or for first passes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBack {
+    /// The sync; none: all first passes.
+    pub sync: Option<SyncName>,
+    /// What it claims, and how much of that was spent.
+    pub claim: Claim,
 }
 
 /// What a gate must know after a restart, beside the ledger.
@@ -85,7 +94,9 @@ pub(super) struct State {
     first_passes: HashSet<RunId>,
     needs: Vec<Need>,
     claims: Vec<Claim>,
-    /// The numbers of the needs' syncs in the ledger, and back.
+    /// The room, and the share of first passes, that the claims were made for.
+    made_for: (u64, u64),
+    /// The numbers of the needs' syncs in the ledger, and from those to the places of the claims.
     numbers: Vec<usize>,
     places: Vec<Option<usize>>,
     remembered: Option<Stamp>,
@@ -131,6 +142,7 @@ impl State {
             first_passes: HashSet::new(),
             needs: Vec::new(),
             claims: Vec::new(),
+            made_for: (0, 0),
             numbers: Vec::new(),
             places: Vec::new(),
             remembered: None,
@@ -153,21 +165,23 @@ impl State {
     }
 
     pub(super) fn set_needs(&mut self, needs: Vec<Need>) {
-        self.claims = needs
-            .iter()
-            .map(|need| Claim {
-                priority: need.priority,
-                day: need.day,
-                floor: need.floor,
-                spent: 0,
-            })
-            .collect();
+        let (room, backfill) = self.made_for;
+        self.claims = claims(&needs, room, backfill);
         self.numbers = needs.iter().map(|need| self.ledger.number(&need.sync)).collect();
         self.places = vec![None; self.numbers.iter().max().map_or(0, |most| most + 1)];
         for (place, number) in self.numbers.iter().enumerate() {
-            self.places[*number] = Some(place);
+            self.places[*number] = Some(FIRST_PASSES + 1 + place);
         }
         self.needs = needs;
+    }
+
+    pub(super) fn set_need(&mut self, need: Need) {
+        let mut needs = std::mem::take(&mut self.needs);
+        match needs.iter_mut().find(|known| known.sync == need.sync) {
+            Some(known) => *known = need,
+            None => needs.push(need),
+        }
+        self.set_needs(needs);
     }
 
     pub(super) fn needs(&self) -> &[Need] {
@@ -201,12 +215,8 @@ impl State {
         let asker = self.asker(call, behalf);
         let ours = self.spent(now, call.caller.run);
         let org = self.org_day(now);
-        let own = if call.backfill {
-            ours.backfill
-        } else {
-            asker.and_then(|place| self.claims.get(place)).map_or(0, |claim| claim.spent)
-        };
-        let kept_back = kept_back(&self.claims, asker, call.backfill, own);
+        self.claim(&org, &ours);
+        let kept_back = kept_back(&self.claims, asker);
         let ask = Ask { purpose: call.purpose, backfill: call.backfill, kept_back };
         match decide(now, &self.rules, &org, &ours, &ask) {
             Decision::Grant => {
@@ -215,14 +225,17 @@ impl State {
             }
             Decision::Wait { bound, look } => {
                 let until = self.until(now, bound, &org, ours, asker, call.backfill);
-                let reason = self.words(bound, &org, &ours, kept_back);
+                let reason = self.words(bound, &org, &ours, asker);
                 Err(Refused { code: bound.code(), reason, until, look })
             }
         }
     }
 
-    /// The place of the sync that asks; of several, of the most important one.
+    /// The place of whoever asks; of several syncs, of the most important one.
     fn asker(&mut self, call: &Call, behalf: &[SyncName]) -> Option<usize> {
+        if call.backfill {
+            return Some(FIRST_PASSES);
+        }
         let shared = behalf.iter().chain(&call.caller.sync);
         let places = shared.filter_map(|sync| {
             let number = self.ledger.number(sync);
@@ -245,17 +258,31 @@ impl State {
         self.under_way += u64::from(call.purpose.counted());
     }
 
-    /// What we spent, with the claims brought up to date.
+    /// What we spent.
     pub(super) fn spent(&mut self, now: Stamp, run: Option<RunId>) -> Spent {
         self.ledger.expire(now);
-        for (claim, number) in self.claims.iter_mut().zip(&self.numbers) {
-            claim.spent = self.ledger.regular(*number);
-        }
         Spent {
             day: self.ledger.binding(),
             backfill: self.ledger.backfill(),
             run: run.map_or(0, |run| self.ledger.run(run)),
             looked: self.ledger.looked(),
+        }
+    }
+
+    /// Brings the claims up to date: with what was spent, and with what may be.
+    fn claim(&mut self, org: &OrgDay, ours: &Spent) {
+        let caps = Caps::of(&self.rules, org.max);
+        let made_for = (caps.room(org.used.saturating_sub(ours.day)), caps.backfill);
+        if self.made_for != made_for {
+            self.made_for = made_for;
+            self.claims = claims(&self.needs, made_for.0, made_for.1);
+        }
+        let mut claims = self.claims.iter_mut();
+        if let Some(first) = claims.next() {
+            first.spent = ours.backfill;
+        }
+        for (claim, number) in claims.zip(&self.numbers) {
+            claim.spent = self.ledger.regular(*number);
         }
     }
 
@@ -315,7 +342,13 @@ impl State {
     }
 
     /// Why there is no call, for a person.
-    fn words(&self, bound: Bound, org: &OrgDay, ours: &Spent, kept_back: u64) -> String {
+    fn words(
+        &self,
+        bound: Bound,
+        org: &OrgDay,
+        ours: &Spent,
+        asker: Option<usize>,
+    ) -> String {
         let caps = Caps::of(&self.rules, org.max);
         let (used, max, reserve) = (org.used, org.max, self.rules.reserve);
         match bound {
@@ -336,7 +369,9 @@ impl State {
                 let left = caps.allowance.map_or(u64::MAX, |cap| cap.saturating_sub(ours.day));
                 let left = left.min(caps.org.saturating_sub(used));
                 format!(
-                    "{left} API calls are left, and {kept_back} are kept back for what other syncs are expected to need"
+                    "{left} API calls are left to kilofold for now, and {} are kept back for others: {}",
+                    kept_back(&self.claims, asker),
+                    self.whom(asker)
                 )
             }
             Bound::Reserve if org.read.is_some() => format!(
@@ -348,6 +383,26 @@ impl State {
                  and {reserve} are reserved for other applications"
             ),
         }
+    }
+
+    /// For whom calls are kept back from one who asks, those with the most first.
+    fn whom(&self, asker: Option<usize>) -> String {
+        const NAMED: usize = 3;
+        let mut kept: Vec<(usize, u64)> = kept_for(&self.claims, asker).collect();
+        kept.retain(|(_, calls)| *calls > 0);
+        kept.sort_by_key(|(place, calls)| (std::cmp::Reverse(*calls), *place));
+        let name = |place: usize| match place.checked_sub(FIRST_PASSES + 1) {
+            Some(place) => self.needs.get(place).map_or("", |need| need.sync.as_str()),
+            None => "first passes",
+        };
+        let named = kept.iter().take(NAMED);
+        let mut words: Vec<String> =
+            named.map(|(place, calls)| format!("{calls} for {}", name(*place))).collect();
+        let more: u64 = kept.iter().skip(NAMED).map(|(_, calls)| calls).sum();
+        if more > 0 {
+            words.push(format!("{more} for the rest"));
+        }
+        words.join(", ")
     }
 
     /// Forgets readings so old that Salesforce's count has caught up since, but never the last one.
@@ -398,6 +453,11 @@ impl State {
     pub(super) fn report(&mut self, now: Stamp) -> Report {
         let spent = self.spent(now, None);
         let org = self.org_day(now);
+        self.claim(&org, &spent);
+        let names = std::iter::once(None).chain(self.needs.iter().map(|need| Some(&need.sync)));
+        let kept = names.zip(&self.claims);
+        let kept = kept.map(|(sync, claim)| KeptBack { sync: sync.cloned(), claim: *claim });
+        let kept = kept.collect();
         let mut our_releases: Vec<(Stamp, u64)> = Vec::new();
         for at in self.ledger.releases().map(|release| release.at.minus(UNDER_WAY).floor_second()) {
             match our_releases.last_mut().filter(|(last, _)| *last == at) {
@@ -421,7 +481,7 @@ impl State {
             others_since: self.others.since(),
             breaker: self.breaker.clone(),
             concurrent: self.crowd.now(),
-            needs: self.needs.clone(),
+            kept,
             releases,
             our_releases,
         }

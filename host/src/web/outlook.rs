@@ -10,7 +10,7 @@ use super::reader::{Error, Reader};
 use super::view;
 use crate::forecast::{self, Cost};
 use crate::model::{HourOfCalls, Stamp, SyncName};
-use crate::quota::{self, Breaker, Report, runs_out};
+use crate::quota::{self, Breaker, KeptBack, Report, runs_out};
 use crate::store::Reads;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -72,6 +72,26 @@ pub struct Day {
     pub allowance_out: Option<Stamp>,
     /// What the syncs that are on cost.
     pub syncs: Vec<Expected>,
+    /// What is kept back from less important ones, and for whom; the most important first.
+    #[serde(default)]
+    pub kept: Vec<Kept>,
+}
+
+/// Calls that are kept back for a sync or for first passes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kept {
+    /// The sync; none: all first passes together, the least important.
+    pub sync: Option<SyncName>,
+    /// Its priority.
+    pub priority: Option<i32>,
+    /// Calls that its regular runs are expected to need in 24 hours.
+    pub expected: u64,
+    /// Calls in 24 hours that are left to it whatever more important ones need.
+    pub floor: u64,
+    /// What it has spent in the last 24 hours.
+    pub spent: u64,
+    /// Calls that are kept back for it now.
+    pub kept: u64,
 }
 
 /// Calls of one hour.
@@ -177,6 +197,7 @@ impl Reader {
                 .and_then(|most| runs_out(now, spent.day, most, &report.our_releases, our_rate)),
             hours,
             syncs,
+            kept: kept(&report.kept),
         })
     }
 
@@ -189,6 +210,22 @@ impl Reader {
         }
         Ok(records)
     }
+}
+
+fn kept(list: &[KeptBack]) -> Vec<Kept> {
+    let wants = list.iter().filter(|kept| kept.claim.day.max(kept.claim.floor) > 0);
+    let mut found: Vec<Kept> = wants
+        .map(|KeptBack { sync, claim }| Kept {
+            sync: sync.clone(),
+            priority: claim.priority,
+            expected: claim.day,
+            floor: claim.floor,
+            spent: claim.spent,
+            kept: claim.need(),
+        })
+        .collect();
+    found.sort_by_key(|kept| std::cmp::Reverse(kept.priority));
+    found
 }
 
 /// The beginning of the hour that lies `back` hours before that of `now`.

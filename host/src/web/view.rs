@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::store;
 
-pub use super::outlook::{AtInterval, Day, Expected, Hour};
+pub use super::outlook::{AtInterval, Day, Expected, Hour, Kept};
 
 /// Runs, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -75,6 +75,9 @@ pub struct SimConfig {
     pub evict: Evict,
     /// Counts a consent from the moment when its page is opened, whether the user finishes it or not.
     pub count_started: bool,
+    /// Counts a call that is answered with 401 for an access token of this org that works no longer. Salesforce does not say
+    /// whether it does.
+    pub count_ended_sessions: bool,
     /// Compresses answers for clients that ask for gzip.
     pub gzip: bool,
     /// How many calls the usage header lags behind the true count.
@@ -114,6 +117,7 @@ impl Default for SimConfig {
             max_approvals: 5,
             evict: Evict::Oldest,
             count_started: false,
+            count_ended_sessions: true,
             gzip: true,
             limit_header_lag: 0,
             latency: Duration::ZERO,

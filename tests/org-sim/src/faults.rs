@@ -109,13 +109,13 @@ pub enum FaultKind {
         #[serde(default)]
         mid_body: bool,
     },
-    /// 401 INVALID_SESSION_ID. Not counted.
+    /// 401 INVALID_SESSION_ID. Counted as `count_ended_sessions` says.
     Unauthorized {
         /// True: the access token is dead from now on, so only a refresh helps.
         #[serde(default)]
         expire: bool,
     },
-    /// 401 with the text of a session that is good, but not for the REST API. Not counted.
+    /// 401 with the text of a session that is good, but not for the REST API. Counted likewise.
     NotForApi,
     /// 429 with a JSON error. Not counted.
     TooManyRequests,

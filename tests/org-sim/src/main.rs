@@ -75,6 +75,9 @@ struct Args {
     /// Count a consent from the moment when its page is opened
     #[arg(long)]
     count_started: bool,
+    /// Do not count calls that are answered with 401 because their session has ended
+    #[arg(long)]
+    free_401: bool,
     /// Send answers uncompressed
     #[arg(long)]
     no_gzip: bool,
@@ -138,6 +141,7 @@ impl Args {
             foreign_usernames: self.foreign_users,
             token_admins: self.token_admins,
             count_started: self.count_started,
+            count_ended_sessions: !self.free_401,
             jwt_public_key_pem: self.jwt_public_key.map(std::fs::read_to_string).transpose()?,
             evict: match self.evict {
                 EvictArg::Oldest => Evict::Oldest,

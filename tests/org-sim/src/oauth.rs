@@ -410,6 +410,11 @@ impl Auth {
         self.sessions.get(token).filter(|session| now < session.expires)
     }
 
+    /// Whether this org has made an access token, however long ago.
+    pub(crate) fn made(&self, token: &str) -> bool {
+        token.strip_prefix(self.org_id_15.as_str()).is_some_and(|rest| rest.starts_with("!AQ"))
+    }
+
     /// The approval of a refresh token that still works.
     pub(crate) fn approval_of(&self, refresh_token: &str) -> Option<&Approval> {
         self.approvals.iter().find(|one| one.given && one.refresh_token == refresh_token)

@@ -38,7 +38,7 @@ async fn refusals_look_and_count_as_at_salesforce() {
     let cases = [
         (json(500), (500, "UNKNOWN_EXCEPTION", 1)),
         (json(503), (503, "SERVER_UNAVAILABLE", 1)),
-        (FaultKind::Unauthorized { expire: false }, (401, "INVALID_SESSION_ID", 0)),
+        (FaultKind::Unauthorized { expire: false }, (401, "INVALID_SESSION_ID", 1)),
         (FaultKind::TooManyRequests, (429, "REQUEST_LIMIT_EXCEEDED", 0)),
         (FaultKind::EmptyStatus { status: 406 }, (406, "", 0)),
         (FaultKind::EmptyStatus { status: 420 }, (420, "", 0)),

@@ -13,7 +13,8 @@ pub(super) const ALL: &[Explained] = &[
     of(
         "limit.backfill",
         "the share of first passes is spent",
-        "First passes over an object may spend a share of the allowance a day, so that they do not starve regular runs.",
+        "First passes over an object may spend a share of the allowance in 24 hours, so that they do not starve regular \
+         runs. Half of it they have whatever these need, the rest when these leave it.",
         "it goes on by itself; raise `backfill` under [quota] to be done sooner",
     ),
     of(
@@ -36,9 +37,10 @@ pub(super) const ALL: &[Explained] = &[
     ),
     of(
         "limit.priority",
-        "what is left is kept back for other syncs",
-        "Few calls are left, and syncs of higher priority are expected to need them within the day. First passes come \
-         after all regular runs.",
+        "what is left is kept back for others",
+        "Few calls are left, and more important syncs are expected to need them within 24 hours. First passes come after \
+         all regular runs. To the least important sync the calls of one run a day are left all the same, to first passes \
+         half of their share; this one has spent that. `kilofold limits` shows what is kept back for whom.",
         "it goes on by itself; raise the sync's `priority`, or the allowance under [quota]",
     ),
     of(

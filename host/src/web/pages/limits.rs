@@ -14,7 +14,7 @@ use super::parts::{ago, coming, empty, share};
 use super::problem::Refused;
 use super::shell::{Live, Page, Tab, respond};
 use crate::model::{Purpose, Stamp};
-use crate::web::outlook::{Day, Expected, Hour};
+use crate::web::outlook::{Day, Expected, Hour, Kept};
 use crate::web::text::grouped;
 use crate::web::{Shared, api, view};
 
@@ -101,11 +101,23 @@ fn day(limits: &view::Limits, whole: &Day, ctx: &Ctx) -> Markup {
                     dt { "Reserve" } dd { (grouped(limits.reserve)) span.soft { " calls are left to other applications" } }
                     dt { "Forecast" }
                     dd { (forecast(whole, ctx)) }
+                    @if whole.kept.iter().any(|line| line.kept > 0) { dt { "Kept back" } dd { (kept(&whole.kept)) } }
                     dt { "A run" } dd { @match limits.per_run { Some(calls) => { "may spend " (grouped(calls)) " calls" }, None => "may spend what the day leaves" } }
                 }
             }
         }
     }
+}
+
+/// For whom calls are kept back when they are scarce.
+fn kept(lines: &[Kept]) -> Markup {
+    let name = |line: &Kept| line.sync.as_ref().map_or("first passes".to_owned(), ToString::to_string);
+    let lines: Vec<String> = lines
+        .iter()
+        .filter(|line| line.kept > 0)
+        .map(|line| format!("{} for {}", grouped(line.kept), name(line)))
+        .collect();
+    html! { (lines.join(", ")) span.soft { ": what they are expected to need yet within 24 hours, before anything less important" } }
 }
 
 /// What the day comes to at the pace of late.

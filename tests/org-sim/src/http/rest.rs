@@ -84,13 +84,13 @@ fn data(
             {
                 answer.set(LIMIT_HEADER, &value);
             }
-            return answer;
+            return counted_if_ours(state, ask, answer);
         }
         other => other,
     };
     let session = match session(state, ask) {
         Ok(session) => session,
-        Err(answer) => return *answer,
+        Err(answer) => return counted_if_ours(state, ask, *answer),
     };
     let now = state.now();
     let used = lock(&state.usage).take(now, state.config.daily_limit);
@@ -105,6 +105,18 @@ fn data(
         && let Some(value) = effects::limit_header(state, hits)
     {
         answer.set(LIMIT_HEADER, &value);
+    }
+    answer
+}
+
+/// Counts a 401 for an access token that this org has made, where such are counted.
+fn counted_if_ours(state: &State, ask: &Ask, mut answer: Answer) -> Answer {
+    let ours = |token: &str| lock(&state.auth).made(token);
+    if answer.status == StatusCode::UNAUTHORIZED
+        && state.config.count_ended_sessions
+        && ask.access_token().is_some_and(ours)
+    {
+        answer.facts.used = lock(&state.usage).take(state.now(), state.config.daily_limit);
     }
     answer
 }
