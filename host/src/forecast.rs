@@ -58,6 +58,9 @@ fn left(store: &Store, sync: &SyncConfig) -> Result<Option<u64>, Error> {
 /// The most calls a day that are left to a sync whatever more important ones need.
 const MOST_FLOOR: u64 = 10;
 
+/// What a run may need beside its queries: a description of the object, and a question in vain with a session that has ended.
+const BESIDE: u64 = 2;
+
 /// What a sync is expected to need of the next 24 hours: a tenth more than it usually costs, and at the least the calls of one
 /// run over the changes of a day, ten at most. One that cannot run now (`runs` is false: nobody can use its connection; or it
 /// is paused) needs nothing, and so does one whose object was not read whole yet: its first pass has a share of its own.
@@ -71,7 +74,7 @@ pub fn need(store: &Store, sync: &SyncConfig, runs: bool, now: Stamp) -> Result<
         sync: cost.sync,
         priority: sync.priority,
         day: regular(usual.calls.saturating_add(usual.calls.div_ceil(10))),
-        floor: regular(a_day.min(MOST_FLOOR)),
+        floor: regular(a_day.saturating_add(BESIDE).min(MOST_FLOOR)),
         first_pass: runs && cost.first_pass,
     })
 }

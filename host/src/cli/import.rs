@@ -126,7 +126,9 @@ fn facts(out: &Out, run: &Run, now: Stamp, zone: &TimeZone) -> Result<(), Failur
     )?;
     let per_thousand = match c.fetched {
         0 => String::new(),
-        records => format!(", {:.1} for a thousand records", run.calls as f64 * 1000.0 / records as f64),
+        records => {
+            format!(", {:.1} for a thousand records", run.calls as f64 * 1000.0 / records as f64)
+        }
     };
     out.pair("calls", &format!("{} by {}{per_thousand}", grouped(run.calls), run.connection))?;
     out.pair("quota", &quota(run.quota_before.as_ref(), run.quota_after.as_ref()))?;

@@ -264,8 +264,7 @@ pub fn when_fits(
         while let Some((_, calls)) = others.next_if(|(other, _)| *other == at) {
             used = used.saturating_sub(*calls);
         }
-        let ask =
-            Ask { purpose: Purpose::Query, backfill, kept_back: kept_back(&claims, asker) };
+        let ask = Ask { purpose: Purpose::Query, backfill, kept_back: kept_back(&claims, asker) };
         let then = Spent {
             day: spent.day.saturating_add(more),
             backfill: spent.backfill.saturating_add(more),

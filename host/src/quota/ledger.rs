@@ -32,7 +32,7 @@ pub struct SpentBy {
 pub struct Release {
     /// When.
     pub at: Stamp,
-    /// The number of its sync, see [`Ledger::number`]; none: no sync's.
+    /// The number of the sync whose claim it meets, see [`Ledger::number`] and [`Ledger::regular`]; none: no sync's.
     pub sync: Option<usize>,
     /// Whether a first pass made it.
     pub backfill: bool,
@@ -75,6 +75,18 @@ struct Entry {
     backfill: bool,
 }
 
+impl Entry {
+    /// Whether it only asked what is left: that is for all, whichever sync's run asked.
+    fn looks(&self) -> bool {
+        matches!(self.purpose, Purpose::Limits | Purpose::Probe)
+    }
+
+    /// The sync whose regular work it was.
+    fn worked_for(&self) -> Option<usize> {
+        (self.sync != NONE && !self.backfill && !self.looks()).then_some(self.sync.into())
+    }
+}
+
 /// Our own calls of the last day, one by one, and sums that cost nothing to ask for. A call counts against the rules for
 /// [`DAY`] and [`UNDER_WAY`]: as long as it can count in the org.
 #[derive(Debug, Default)]
@@ -109,7 +121,7 @@ impl Ledger {
                 *of_run = (entry.at, of_run.1 + 1);
             }
         }
-        if matches!(entry.purpose, Purpose::Limits | Purpose::Probe) {
+        if entry.looks() {
             self.looked = Some(entry.at);
         }
         self.calls.push_back(entry);
@@ -151,8 +163,7 @@ impl Ledger {
         let step = |sum: &mut u64| *sum = if more { *sum + 1 } else { sum.saturating_sub(1) };
         if entry.backfill {
             step(&mut self.backfill);
-        } else if entry.sync != NONE {
-            let place = usize::from(entry.sync);
+        } else if let Some(place) = entry.worked_for() {
             if self.regular.len() <= place {
                 self.regular.resize(place + 1, 0);
             }
@@ -187,7 +198,7 @@ impl Ledger {
         self.backfill
     }
 
-    /// Those of them that a sync made outside of first passes, by its number.
+    /// Those of them that a sync made outside of first passes, by its number, but for looks at what is left.
     pub fn regular(&self, sync: usize) -> u64 {
         self.regular.get(sync).copied().unwrap_or(0)
     }
@@ -223,7 +234,7 @@ impl Ledger {
         let counted = self.calls.iter().filter(|entry| entry.purpose.counted());
         counted.map(|entry| Release {
             at: entry.at.plus(DAY + UNDER_WAY),
-            sync: Some(entry.sync).filter(|sync| *sync != NONE).map(usize::from),
+            sync: entry.worked_for(),
             backfill: entry.backfill,
         })
     }
@@ -316,6 +327,13 @@ mod tests {
         }
         ledger.enter(&call(Stamp(60_000), 2, Purpose::Token));
         assert_eq!((ledger.run(RunId(1)), ledger.run(RunId(2)), ledger.run(RunId(3))), (1, 2, 0));
+        let number = ledger.number(&SyncName::new("s1").unwrap());
+        assert_eq!(ledger.regular(number), 1);
+        let look = call(Stamp(60_000), 1, Purpose::Probe);
+        ledger.enter(&look);
+        assert_eq!((ledger.regular(number), ledger.binding()), (1, 4), "a look is nobody's work");
+        ledger.void(&look);
+        assert_eq!((ledger.regular(number), ledger.binding()), (1, 3));
         let later = Stamp(60_000).plus(DAY);
         assert_eq!((ledger.day(later), ledger.binding()), (0, 3));
         ledger.expire(later.plus(UNDER_WAY));

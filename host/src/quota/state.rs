@@ -342,13 +342,7 @@ impl State {
     }
 
     /// Why there is no call, for a person.
-    fn words(
-        &self,
-        bound: Bound,
-        org: &OrgDay,
-        ours: &Spent,
-        asker: Option<usize>,
-    ) -> String {
+    fn words(&self, bound: Bound, org: &OrgDay, ours: &Spent, asker: Option<usize>) -> String {
         let caps = Caps::of(&self.rules, org.max);
         let (used, max, reserve) = (org.used, org.max, self.rules.reserve);
         match bound {

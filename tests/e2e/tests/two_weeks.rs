@@ -2,10 +2,10 @@
 //! twice, every pause is explained and ends with its cause, and the ledger is the org's own log.
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use kilofold::model::{Ending, Purpose, Run, Stamp, Trigger};
+use kilofold::model::{Ending, Run, Stamp, Trigger};
 use org_sim::{ClockMode, Loss, RequestClass};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -157,7 +157,8 @@ async fn connections_are_lost_and_made_again_for_two_weeks() {
         .filter(|note| note.grant.as_deref() == Some("refresh_token") && note.status >= 400);
     let refused = refused.count();
     assert!((planned / 2..=planned).contains(&refused), "{refused} refusals of {planned} losses");
-    ledger_is_the_orgs_log(&env);
+    let spent = env.assert_ledger_agrees_by_hour();
+    assert!(spent > 250, "{spent} calls");
 }
 
 /// Every pause says why and ends when somebody connects; every other run is in time. Gives the number of pauses.
@@ -191,39 +192,4 @@ fn runs(env: &TestEnv, sync: &str, hours: u64, seen: &Seen) -> usize {
     }
     assert!(!paused(runs.last().unwrap()));
     runs.iter().filter(|run| paused(run)).count()
-}
-
-/// Hour by hour and purpose by purpose; the calls of more than a day ago are known by the hour only.
-fn ledger_is_the_orgs_log(env: &TestEnv) {
-    const MILLIS: i64 = 60 * 60 * 1_000;
-    let class = |purpose: Purpose| match purpose {
-        Purpose::Query | Purpose::Count | Purpose::Census => Some(RequestClass::Query),
-        Purpose::QueryMore => Some(RequestClass::QueryMore),
-        Purpose::Describe => Some(RequestClass::Describe),
-        Purpose::Limits | Purpose::Probe => Some(RequestClass::Limits),
-        Purpose::Poll => Some(RequestClass::Composite),
-        other => {
-            assert!(!other.counted(), "{other:?}");
-            None
-        }
-    };
-    let mut ledger = BTreeMap::<(i64, String), u64>::new();
-    for hour in env.store().hours_of_calls(Stamp(0)).unwrap() {
-        if let Some(class) = class(hour.purpose) {
-            *ledger.entry((hour.hour.0 / MILLIS, format!("{class:?}"))).or_default() += hour.calls;
-        }
-    }
-    let mut org = BTreeMap::<(i64, String), u64>::new();
-    let mut counted = 0;
-    for note in env.sim.requests() {
-        let class = format!("{:?}", note.class);
-        if ledger.keys().any(|(_, known)| *known == class) {
-            *org.entry((note.at.as_millisecond() / MILLIS, class)).or_default() += 1;
-            counted += u64::from(note.counted);
-        } else {
-            assert!(!note.counted, "{note:?}");
-        }
-    }
-    assert_eq!(ledger, org);
-    assert!(counted > 250, "{counted} calls");
 }

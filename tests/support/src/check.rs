@@ -114,7 +114,8 @@ impl TestEnv {
 
     /// The same for a part of what is stored, where the rest is known to be gone from the org.
     pub fn assert_these_mirror(&self, sync: &str, stored: &[RecordView]) {
-        let run = self.last_run(sync);
+        // One that got no call chose nothing to ask.
+        let run = self.runs(sync).into_iter().rfind(|run| !run.soql.is_empty()).unwrap();
         let org = self.sim.org();
         let org = org.read().unwrap();
         let truth = org.truth(&run.object);
@@ -217,6 +218,54 @@ impl TestEnv {
         }
         assert_eq!(sum - entered(Purpose::Versions), ours, "every counted purpose was compared");
         assert!(ours >= counted, "{ours} entered, {counted} counted by the org");
+    }
+
+    /// The same over any number of days: hour by hour and purpose by purpose, for the calls of more than a day ago are known by
+    /// the hour only. Every call that was spent is one that the org counted, or refused because its day was spent. Gives how
+    /// many were spent.
+    pub fn assert_ledger_agrees_by_hour(&self) -> u64 {
+        const HOUR: i64 = 60 * 60 * 1_000;
+        // A query that is too long for an address goes through the composite resource.
+        let class = |purpose: Purpose| match purpose {
+            Purpose::Query | Purpose::Count | Purpose::Census | Purpose::Poll => "query",
+            Purpose::QueryMore => "query-more",
+            Purpose::Describe => "describe",
+            Purpose::Limits | Purpose::Probe => "limits",
+            Purpose::Versions => "versions",
+            Purpose::Token => "token",
+        };
+        let (mut ledger, mut spent) = (BTreeMap::<(i64, &str), u64>::new(), 0);
+        for sum in self.store().hours_of_calls(Stamp(0)).unwrap() {
+            // Of what the org does with tokens it asks for more than the grants.
+            if sum.purpose != Purpose::Token {
+                *ledger.entry((sum.hour.0 / HOUR, class(sum.purpose))).or_default() += sum.calls;
+            }
+            spent += if sum.purpose.counted() { sum.calls } else { 0 };
+        }
+        let (mut org, mut counted) = (BTreeMap::<(i64, &str), u64>::new(), 0);
+        for note in self.sim.requests() {
+            let class = match note.class {
+                RequestClass::Query | RequestClass::Composite => "query",
+                RequestClass::QueryMore => "query-more",
+                RequestClass::Describe => "describe",
+                RequestClass::Limits => "limits",
+                RequestClass::Versions => "versions",
+                _ => {
+                    assert!(!note.counted, "{note:?}");
+                    continue;
+                }
+            };
+            *org.entry((note.at.as_millisecond() / HOUR, class)).or_default() += 1;
+            if note.class != RequestClass::Versions {
+                // An org whose day is spent counts nothing more, not even for a session that has ended.
+                let refused = matches!(note.status, 401 | 403);
+                assert!(note.counted || refused, "neither counted nor refused: {note:?}");
+                counted += 1;
+            }
+        }
+        assert_eq!(ledger, org);
+        assert_eq!(spent, counted, "what is spent is what the org counted or refused");
+        spent
     }
 
     /// No page was fetched a second time that had been committed: every query that was made begins behind what was

@@ -111,7 +111,8 @@ fn day(limits: &view::Limits, whole: &Day, ctx: &Ctx) -> Markup {
 
 /// For whom calls are kept back when they are scarce.
 fn kept(lines: &[Kept]) -> Markup {
-    let name = |line: &Kept| line.sync.as_ref().map_or("first passes".to_owned(), ToString::to_string);
+    let name =
+        |line: &Kept| line.sync.as_ref().map_or("first passes".to_owned(), ToString::to_string);
     let lines: Vec<String> = lines
         .iter()
         .filter(|line| line.kept > 0)
