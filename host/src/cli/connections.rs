@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use super::out::Out;
+use super::out::{Out, wrapped};
 use super::sheet::{Cell, Column, Look, Paint, Sheet};
 use super::source::Source;
 use super::{Failure, Globals};
@@ -109,7 +109,7 @@ fn more(found: &Connections, now: Stamp, look: &Look) -> Vec<String> {
         if !own.is_empty() {
             lines.push(String::new());
             lines.push(connection.name.to_string());
-            lines.extend(own.iter().flat_map(|(name, text)| wrapped(name, text, look.width)));
+            lines.extend(own.iter().flat_map(|(name, text)| beside(name, text, look.width)));
         }
     }
     lines
@@ -140,22 +140,10 @@ fn counted(approvals: &Approvals, now: Stamp) -> Option<String> {
 }
 
 /// A name and a text beside it, broken between words.
-fn wrapped(name: &str, text: &str, width: u16) -> Vec<String> {
+fn beside(name: &str, text: &str, width: u16) -> Vec<String> {
     const INDENT: usize = 12;
     let room = usize::from(width.max(40)) - INDENT;
-    let mut lines = vec![String::new()];
-    for word in crate::web::text::plain(text).split(' ') {
-        let last = lines.last().map_or(0, |line| console::measure_text_width(line));
-        if last > 0 && last + 1 + console::measure_text_width(word) > room {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
+    let lines = wrapped(&crate::web::text::plain(text), room);
     let head = |at: usize| if at == 0 { name } else { "" };
     lines.iter().enumerate().map(|(at, line)| format!("  {:<9} {line}", head(at))).collect()
 }

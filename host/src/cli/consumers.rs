@@ -93,11 +93,12 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
                 let wait = about(next.since(now));
                 format!(", sent {} times, again in {wait}", delivery.attempts)
             });
-            out.pair_long(one.name.as_str(), &format!("{trouble}{next}"))?;
+            out.pair(one.name.as_str(), &format!("{trouble}{next}"))?;
         }
         if delivery.dead > 0 {
             let dead = grouped(delivery.dead);
-            out.line(&format!("{dead} not taken: kilofold consumers --dead {}", one.name))?;
+            let command = format!("kilofold consumers --dead {}", one.name);
+            out.hint(&format!("{dead} not taken:"), &command)?;
         }
     }
     Ok(Exit::Done)
@@ -133,7 +134,7 @@ async fn dead(
     }
     out.sheet(&sheet, "Everything was taken.")?;
     if let Some(next) = found.next {
-        out.line(&format!("More: kilofold consumers --dead {name} --after {next}"))?;
+        out.hint("More:", &format!("kilofold consumers --dead {name} --after {next}"))?;
     }
     Ok(Exit::Done)
 }

@@ -46,7 +46,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
             out.value(&error::all().map(|known| Said::of(&known)).collect::<Vec<_>>())?;
         } else {
             for known in error::all() {
-                out.line(&format!("{:<24} {}", known.code, known.title))?;
+                out.say(&format!("{:<24} {}", known.code, known.title))?;
             }
         }
         return Ok(Exit::Done);
@@ -63,8 +63,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     if out.json {
         out.value(&Said::of(&known))?;
     } else {
-        out.line(&format!("{}: {}", known.code, known.title))?;
-        out.line(&format!("\n{}\n\nTo do: {}", known.meaning, known.cure))?;
+        out.say(&format!("{}: {}", known.code, known.title))?;
+        out.say(&format!("\n{}\n\nTo do: {}", known.meaning, known.cure))?;
     }
     Ok(Exit::Done)
 }

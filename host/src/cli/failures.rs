@@ -59,7 +59,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         }
     }
     if let Some(next) = found.next {
-        out.line(&format!("More: kilofold failures {} --after {next}", args.run))?;
+        out.hint("More:", &format!("kilofold failures {} --after {next}", args.run))?;
     }
     Ok(Exit::Done)
 }

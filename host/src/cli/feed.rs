@@ -119,10 +119,10 @@ fn list(feed: &Feed, args: &Args, out: &Out) -> Result<(), Failure> {
     out.sheet(&sheet, "Nothing has changed after that.")?;
     match &args.consumer {
         Some(name) if feed.next < feed.end => {
-            out.line(&format!("More: kilofold feed --consumer {name}"))
+            out.hint("More:", &format!("kilofold feed --consumer {name}"))
         }
         None if feed.next < feed.end => {
-            out.line(&format!("More: kilofold feed --after {}", feed.next))
+            out.hint("More:", &format!("kilofold feed --after {}", feed.next))
         }
         _ => Ok(()),
     }
@@ -158,7 +158,7 @@ async fn follow(args: &Args, globals: &Globals, out: &Out) -> Result<Exit, Failu
                     change.kind,
                     change.key
                 );
-                out.line(&crate::web::text::plain(&line))?;
+                out.say(&line)?;
             }
         }
         if after != Some(asked.next) {

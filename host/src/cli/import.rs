@@ -52,7 +52,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
             sheet.row(vec![grouped(*n).into(), Cell::new(code, Paint::Warn)]);
         }
         out.sheet(&sheet, "")?;
-        out.line(&format!("Each: kilofold failures {}", run.id))?;
+        out.hint("Each:", &format!("kilofold failures {}", run.id))?;
     }
     if !run.retries.is_empty() {
         out.line("\nrequests made again")?;

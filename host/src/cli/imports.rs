@@ -37,7 +37,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let sheet = sheet(&runs.runs, Stamp::now(), &out.look);
     out.sheet(&sheet, "Nothing has been imported yet.")?;
     if let Some(next) = runs.next {
-        out.line(&format!("More: kilofold imports --before {next}"))?;
+        out.hint("More:", &format!("kilofold imports --before {next}"))?;
     }
     let mut syncs = source.syncs().await?;
     syncs.syncs.retain(|sync| args.sync.as_ref().is_none_or(|name| sync.name == *name));

@@ -79,14 +79,14 @@ fn summary(limits: &view::Limits, out: &Out) -> Result<(), Failure> {
         let again = day.asks_again.map_or(String::new(), |at| {
             format!("; asked again {}", ahead(at, day.now, &TimeZone::system()))
         });
-        out.pair_long("REFUSED", &format!("Salesforce grants no calls: {text}{again}"))?;
+        out.pair("REFUSED", &format!("Salesforce grants no calls: {text}{again}"))?;
     }
     spark(day, out)?;
     let per_thousand = day.per_thousand.map_or(String::new(), |calls| {
         format!("; {calls:.1} calls for a thousand of {} records", grouped(day.records))
     });
     out.pair("saved", &format!("{} calls by asking together{per_thousand}", grouped(day.saved)))?;
-    out.pair_long("forecast", &outlook(day))
+    out.pair("forecast", &outlook(day))
 }
 
 /// A line for all calls by the hour, and one for ours.
@@ -205,11 +205,11 @@ fn forecast(day: &view::Day, out: &Out) -> Result<(), Failure> {
     out.sheet(&sheet, "No sync is on.")?;
     for sync in &day.syncs {
         if let Some(why) = &sync.small_pages {
-            out.pair_long(sync.sync.as_str(), why)?;
+            out.pair(sync.sync.as_str(), why)?;
         }
         if let Some(calls) = sync.first_pass {
             let first = format!("its first pass needs {} more calls", grouped(calls));
-            out.pair_long(sync.sync.as_str(), &first)?;
+            out.pair(sync.sync.as_str(), &first)?;
         }
     }
     Ok(())

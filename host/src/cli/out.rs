@@ -2,10 +2,10 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use console::{Term, colors_enabled};
+use console::{Term, colors_enabled, measure_text_width};
 use serde::Serialize;
 
-use super::sheet::{Look, Sheet};
+use super::sheet::{Look, Sheet, columns, fits};
 use super::{Failure, Globals};
 use crate::web::text::plain;
 
@@ -29,26 +29,53 @@ impl Out {
         Self { json: globals.json, look: Look { width, colour: terminal && colors_enabled() } }
     }
 
-    /// Writes one line. The caller has made foreign text plain.
+    /// Writes one line as it is, however wide. The caller has made foreign text plain.
     pub fn line(&self, line: &str) -> Result<(), Failure> {
         self.write(&format!("{line}\n"))
     }
 
-    /// Writes a name and a value under each other's kind, the value made plain.
-    pub fn pair(&self, name: &str, value: &str) -> Result<(), Failure> {
-        self.line(&format!("{name:<10} {}", plain(value)))
+    /// Writes a text over as many lines as it needs, made plain but for its line breaks.
+    pub fn say(&self, text: &str) -> Result<(), Failure> {
+        let text: Vec<String> = text.split('\n').map(plain).collect();
+        for line in text.iter().flat_map(|line| wrapped(line, self.width())) {
+            self.line(&line)?;
+        }
+        Ok(())
     }
 
-    /// Writes a name and a value like [`Out::pair`], the value over as many lines as it needs.
-    pub fn pair_long(&self, name: &str, value: &str) -> Result<(), Failure> {
-        const INDENT: usize = 11;
-        let width = usize::from(self.look.width).max(40) - INDENT;
+    /// Writes a command that the reader may want next, behind a few words; a shell takes it also where it is broken.
+    pub fn hint(&self, before: &str, command: &str) -> Result<(), Failure> {
+        let whole = format!("{before} {command}");
+        if measure_text_width(&whole) <= self.width() {
+            return self.line(&whole);
+        }
+        self.say(before)?;
+        // Room for the two spaces before and the break behind.
+        let lines = wrapped(command, self.width().saturating_sub(4));
+        let last = lines.len().saturating_sub(1);
+        for (i, line) in lines.iter().enumerate() {
+            self.line(&format!("  {line}{}", if i < last { " \\" } else { "" }))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a name and a value beside it, made plain, over as many lines as it needs.
+    pub fn pair(&self, name: &str, value: &str) -> Result<(), Failure> {
+        const NAME: usize = 10;
         let mut label = name;
-        for line in wrapped(&plain(value), width) {
-            self.line(&format!("{label:<10} {line}"))?;
+        if measure_text_width(name) > NAME {
+            self.say(name)?;
+            label = "";
+        }
+        for line in wrapped(&plain(value), self.width() - NAME - 1) {
+            self.line(&format!("{label:<NAME$} {line}"))?;
             label = "";
         }
         Ok(())
+    }
+
+    fn width(&self) -> usize {
+        usize::from(self.look.width).max(40)
     }
 
     /// Writes a table, or `none` when it has no rows.
@@ -86,12 +113,33 @@ impl Out {
     }
 }
 
-/// The text in lines of at most this width, cut between words where there are any.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// The text in lines of at most this width, cut between words where there are any, else within one. What is short enough
+/// stays as it is; further lines begin where the first does.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    if columns(text) <= width {
+        return vec![text.trim_end().to_owned()];
+    }
+    let words = text.trim_start_matches(' ');
+    let indent = (text.len() - words.len()).min(width / 2);
+    let lines = broken(words, width - indent);
+    lines.into_iter().map(|line| format!("{:indent$}{line}", "")).collect()
+}
+
+fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut at = 0;
-    for word in text.split(' ') {
-        let len = console::measure_text_width(word);
+    for mut word in text.split(' ') {
+        while columns(word) > width {
+            let (head, rest) = word.split_at(fits(word, width));
+            if at > 0 {
+                lines.push(String::new());
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push_str(head);
+            }
+            (word, at) = (rest, width);
+        }
+        let len = columns(word);
         if at > 0 && at + 1 + len > width {
             lines.push(String::new());
             at = 0;
@@ -116,6 +164,14 @@ mod tests {
     fn long_values_are_cut_between_words() {
         assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
         assert_eq!(wrapped("", 4), [""]);
-        assert_eq!(wrapped("longer than that", 4), ["longer", "than", "that"]);
+        assert_eq!(wrapped("longer than that", 4), ["long", "er", "than", "that"]);
+        assert_eq!(wrapped("  in and in", 6), ["  in", "  and", "  in"]);
+        assert_eq!(wrapped("a  b", 9), ["a  b"]);
+        for text in ["株式会社東京電力", "👩‍👩‍👧‍👦👩🏽‍🚀🏳️‍🌈🇩🇪x👩‍👩‍👧‍👦", "e\u{301}\u{301}a\u{308}aaa"]
+        {
+            let lines = wrapped(text, 5);
+            assert!(lines.iter().all(|line| columns(line) <= 5), "{lines:?}");
+            assert_eq!(lines.concat(), text);
+        }
     }
 }

@@ -71,7 +71,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     }
     out.sheet(&sheet, "No record is stored of this sync.")?;
     if let Some(next) = found.next {
-        out.line(&format!("More: kilofold records {} --after {next}", args.sync))?;
+        out.hint("More:", &format!("kilofold records {} --after {next}", args.sync))?;
     }
     Ok(Exit::Done)
 }

@@ -4,7 +4,7 @@ use comfy_table::{
     Cell as TableCell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle,
     Table, TableStyle,
 };
-use console::{measure_text_width, truncate_str};
+use console::measure_text_width;
 
 use crate::model::{Ending, Run};
 use crate::web::text::{outcome, plain};
@@ -148,7 +148,7 @@ impl Sheet {
         table.set_header(self.columns.iter().map(|column| TableCell::new(column.head)));
         for row in &self.rows {
             table.add_row(row.iter().zip(&widths).map(|(cell, &width)| {
-                let drawn = TableCell::new(truncate_str(&cell.text, width, "…"));
+                let drawn = TableCell::new(cut(&cell.text, width));
                 match color(cell.paint) {
                     Some(color) if look.colour => drawn.fg(color),
                     _ => drawn,
@@ -176,24 +176,61 @@ impl Sheet {
             .enumerate()
             .map(|(i, column)| {
                 let cells = self.rows.iter().filter_map(|row| row.get(i));
-                let widest = cells.map(|cell| measure_text_width(&cell.text)).max().unwrap_or(0);
+                let widest = cells.map(|cell| columns(&cell.text)).max().unwrap_or(0);
                 widest.max(column.head.len())
             })
             .collect();
         let gaps = widths.len().saturating_sub(1);
         let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
-        while over > 0 {
-            let giving = (0..widths.len())
-                .filter(|&i| {
-                    self.columns[i].gives && widths[i] > LEAST.max(self.columns[i].head.len())
-                })
-                .max_by_key(|&i| widths[i]);
-            let Some(widest) = giving else { break };
-            widths[widest] -= 1;
-            over -= 1;
+        // Other text gives only when nothing else can; numbers never do.
+        let gives = |column: &Column, all: bool| column.gives || (all && !column.right);
+        for all in [false, true] {
+            while over > 0 {
+                let giving = (0..widths.len())
+                    .filter(|&i| {
+                        let column = &self.columns[i];
+                        gives(column, all) && widths[i] > LEAST.max(column.head.len())
+                    })
+                    .max_by_key(|&i| widths[i]);
+                let Some(widest) = giving else { break };
+                widths[widest] -= 1;
+                over -= 1;
+            }
         }
         widths
     }
+}
+
+/// How many columns of a terminal a text takes: also of one that draws joined characters side by side.
+pub fn columns(text: &str) -> usize {
+    let apart: usize = text.chars().map(|c| measure_text_width(c.encode_utf8(&mut [0; 4]))).sum();
+    measure_text_width(text).max(apart)
+}
+
+/// How many bytes of the text fit into so many columns; at least one character. Nothing is cut off what it belongs to.
+pub fn fits(text: &str, width: usize) -> usize {
+    let (mut best, mut apart) = (0, 0);
+    for (at, c) in text.char_indices() {
+        let wide = measure_text_width(c.encode_utf8(&mut [0; 4]));
+        if wide > 0 && apart <= width && columns(&text[..at]) <= width {
+            best = at;
+        }
+        apart += wide;
+        if apart > width + 2 {
+            break;
+        }
+    }
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    if columns(text) <= width { text.len() } else { best.max(first) }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(1);
+    let kept = if room == 0 { 0 } else { fits(text, room) };
+    format!("{}…", &text[..kept])
 }
 
 fn color(paint: Paint) -> Option<Color> {

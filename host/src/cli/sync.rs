@@ -15,7 +15,7 @@ use crate::app;
 use crate::config::Config;
 use crate::error::Exit;
 use crate::model::{Ending, Pause, PauseCause, Run, RunId, Stamp, SyncName, Trigger};
-use crate::web::text::{about, count, grouped, plain};
+use crate::web::text::{about, count, grouped};
 use crate::web::{Client, client, reader, view};
 
 /// Starts, pauses or resumes a sync.
@@ -118,15 +118,15 @@ pub fn offers(found: &view::Syncs, out: &Out) -> Result<(), Failure> {
     for sync in &found.syncs {
         if let Some(cause) = sync.pause.as_ref().and_then(|pause| pause.cause.as_ref()) {
             let (name, PauseCause { run, code, reason }) = (&sync.name, cause);
-            out.line(&plain(&format!("{name} was paused by run {run}: {reason} [{code}]")))?;
-            out.line(&format!("Once that is mended: kilofold sync resume {name}"))?;
+            out.say(&format!("{name} was paused by run {run}: {reason} [{code}]"))?;
+            out.hint("Once that is mended:", &format!("kilofold sync resume {name}"))?;
         }
         let Some(remap) = &sync.remap else { continue };
         let seen = remap.seen.map_or(String::new(), |seen| {
             format!("; a remap has come to {} of {}", grouped(seen), grouped(remap.records))
         });
         let name = &sync.name;
-        out.line(&plain(&format!("{name}: {}{seen}: kilofold remap {name}", remap.why)))?;
+        out.say(&format!("{name}: {}{seen}: kilofold remap {name}", remap.why))?;
     }
     Ok(())
 }
@@ -212,7 +212,7 @@ pub fn accepted(accepted: &[view::Accepted], out: &Out) -> Result<Exit, Failure>
         return Ok(Exit::Done);
     }
     for answer in accepted {
-        out.line(&answer.message)?;
+        out.say(&answer.message)?;
     }
     Ok(Exit::Done)
 }
@@ -225,7 +225,7 @@ pub fn told(runs: &[Run], out: &Out) -> Result<Exit, Failure> {
         out.sheet(&imports::sheet(runs, Stamp::now(), &out.look), "Nothing was to be run.")?;
         for run in runs {
             if let Some(why) = import::why(run) {
-                out.line(&format!("run {} of {}: {why}", run.id, run.sync))?;
+                out.say(&format!("run {} of {}: {why}", run.id, run.sync))?;
             }
         }
     }
@@ -276,7 +276,7 @@ async fn set(config: &Config, name: &SyncName, pause: bool, out: &Out) -> Result
     if out.json {
         out.value(&answer)?
     } else {
-        out.line(&answer.message)?
+        out.say(&answer.message)?
     }
     Ok(Exit::Done)
 }

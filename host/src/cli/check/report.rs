@@ -285,7 +285,7 @@ impl Report {
                 out.pair("  window", window)?;
             }
             out.pair("  fields", &fields(&sync.fields))?;
-            out.pair_long("  cost", &sync.price())?;
+            out.pair("  cost", &sync.price())?;
             for finding in &sync.findings {
                 match &finding.code {
                     Some(code) => {
@@ -294,7 +294,7 @@ impl Report {
                             out.pair("  to do", known.cure)?;
                         }
                     }
-                    None => out.pair_long("  note", &finding.text)?,
+                    None => out.pair("  note", &finding.text)?,
                 }
             }
         }

@@ -104,7 +104,7 @@ fn print(out: &Out, file: &str, facts: &Facts, limits: &Limits) -> Result<(), Fa
         let of = facts.imports.iter().filter(|import| import.given == given);
         let names: Vec<&str> = of.map(|import| import.name.as_str()).collect();
         if !names.is_empty() {
-            out.pair_long(what, &names.join(", "))?;
+            out.pair(what, &names.join(", "))?;
         }
     }
     if let Some(about) = &facts.description {
@@ -120,11 +120,11 @@ fn print(out: &Out, file: &str, facts: &Facts, limits: &Limits) -> Result<(), Fa
 fn describe(out: &Out, about: &Description) -> Result<(), Failure> {
     out.pair("name", &format!("{} {}", about.name, about.version))?;
     if !about.summary.is_empty() {
-        out.pair_long("about", &about.summary)?;
+        out.pair("about", &about.summary)?;
     }
     let objects =
         if about.objects.is_empty() { "any".to_owned() } else { about.objects.join(", ") };
-    out.pair_long("objects", &objects)?;
+    out.pair("objects", &objects)?;
     let reads: Vec<String> = about
         .reads
         .iter()
@@ -133,14 +133,14 @@ fn describe(out: &Out, about: &Description) -> Result<(), Failure> {
     if reads.is_empty() {
         out.pair("reads", "every field that the sync selects")?;
     } else {
-        out.pair_long("reads", &format!("{} (* required)", reads.join(", ")))?;
+        out.pair("reads", &format!("{} (* required)", reads.join(", ")))?;
     }
     for kind in &about.outputs {
         let fields = match kind.fields.as_slice() {
             [star] if star == "*" => "a body of its own making".to_owned(),
             fields => fields.join(", "),
         };
-        out.pair_long("makes", &format!("{}: {fields}", kind.name))?;
+        out.pair("makes", &format!("{}: {fields}", kind.name))?;
     }
     let deletions = if about.maps_deletions { "maps them" } else { "left to kilofold" };
     out.pair("deletions", deletions)?;

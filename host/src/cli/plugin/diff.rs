@@ -245,7 +245,7 @@ fn print(out: &Out, compared: &Compared, args: &Args) -> Result<(), Failure> {
     }
     if tally.touched > 0 && compared.old.is_none() {
         let name = &args.sync;
-        out.line(&format!("Once it is the sync's plugin: kilofold remap {name}"))?;
+        out.hint("Once it is the sync's plugin:", &format!("kilofold remap {name}"))?;
     }
     Ok(())
 }

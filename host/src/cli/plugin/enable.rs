@@ -12,7 +12,6 @@ use crate::cli::source::Source;
 use crate::cli::{Failure, Globals};
 use crate::error::Exit;
 use crate::model::SyncName;
-use crate::web::text::plain;
 use crate::web::view::{Choice, PluginUse};
 
 /// Lets a sync use a component from its next batch on, in place of what the configuration names.
@@ -92,17 +91,17 @@ fn told(used: &PluginUse, globals: &Globals) -> Result<Exit, Failure> {
         let digest: String = note.digest.chars().take(12).collect();
         let (name, version) = (&note.name, &note.version);
         let what = format!("{sync} uses {name} {version} ({digest}) from its next batch on.");
-        out.line(&plain(&what))?;
+        out.say(&what)?;
     }
     let how = match used.chosen {
         Some(_) => format!("The configuration names {}; this stands in for it.", used.configured),
         None => format!("It is what the configuration names: {}", used.configured),
     };
-    out.line(&plain(&how))?;
+    out.say(&how)?;
     if let Some(before) = &used.before {
         let (name, version) = (&before.name, &before.version);
         let what = format!("Before it: {name} {version}; kilofold plugin rollback {sync}");
-        out.line(&plain(&what))?;
+        out.say(&what)?;
     }
     out.line(&format!("What is stored stays as it is: kilofold remap {sync} maps it anew."))?;
     Ok(Exit::Done)

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::error::Exit;
 use crate::events::Bus;
 use crate::model::Stamp;
-use crate::web::text::{about, grouped, plain, took};
+use crate::web::text::{about, grouped, took};
 use crate::web::view::{self, PluginUse};
 
 /// Lists them.
@@ -100,11 +100,11 @@ pub(super) fn told(out: &Out, one: &PluginUse) -> Result<(), Failure> {
     let sync = &one.sync;
     if let Some(problem) = &one.problem {
         let what = format!("{sync} cannot run: {} [{}]", problem.reason, problem.code);
-        out.line(&plain(&what))?;
+        out.say(&what)?;
         if let Some(before) = &one.before {
             let (name, version) = (&before.name, &before.version);
             let what = format!("{name} {version} is kept: kilofold plugin rollback {sync}");
-            out.line(&plain(&what))?;
+            out.say(&what)?;
         }
     }
     if let Some(refused) = &one.refused {
@@ -113,7 +113,7 @@ pub(super) fn told(out: &Out, one: &PluginUse) -> Result<(), Failure> {
             "{sync} does not take its changed file ({digest}) and goes on with what it has: {} [{}]",
             refused.reason, refused.code
         );
-        out.line(&plain(&what))?;
+        out.say(&what)?;
     }
     Ok(())
 }
