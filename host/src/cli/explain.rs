@@ -46,7 +46,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
             out.value(&error::all().map(|known| Said::of(&known)).collect::<Vec<_>>())?;
         } else {
             for known in error::all() {
-                out.say(&format!("{:<24} {}", known.code, known.title))?;
+                out.pair_behind(24, known.code, known.title)?;
             }
         }
         return Ok(Exit::Done);

@@ -61,14 +61,19 @@ impl Out {
 
     /// Writes a name and a value beside it, made plain, over as many lines as it needs.
     pub fn pair(&self, name: &str, value: &str) -> Result<(), Failure> {
-        const NAME: usize = 10;
+        self.pair_behind(10, name, value)
+    }
+
+    /// The same with so many columns for the name, at most 30.
+    pub fn pair_behind(&self, room: usize, name: &str, value: &str) -> Result<(), Failure> {
+        let room = room.min(30);
         let mut label = name;
-        if measure_text_width(name) > NAME {
+        if measure_text_width(name) > room {
             self.say(name)?;
             label = "";
         }
-        for line in wrapped(&plain(value), self.width() - NAME - 1) {
-            self.line(&format!("{label:<NAME$} {line}"))?;
+        for line in wrapped(&plain(value), self.width() - room - 1) {
+            self.line(&format!("{label:<room$} {line}"))?;
             label = "";
         }
         Ok(())

@@ -180,8 +180,8 @@ async fn a_connection_is_made_and_made_again() {
     browser.open(&world.page("/connections")).await;
     browser.press("#connection-main", "Disconnect…").await;
     browser.says("Disconnect main?").await;
-    browser.says("wait until it is connected again").await;
-    browser.says("Its approval at Salesforce is revoked").await;
+    browser.says("until it is connected again").await;
+    browser.says("revoked at Salesforce; it no longer counts").await;
     browser.press("main", "Leave it").await;
     browser.says("healthy").await;
     browser.press("#connection-main", "Disconnect…").await;

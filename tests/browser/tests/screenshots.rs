@@ -1,13 +1,15 @@
 //! Pictures of every page, in both themes and on a phone: `cargo xtask screenshots`.
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::path::Path;
+
 use browser::{Browser, World};
 use org_sim::{FaultKind, RequestClass, When};
-use support::Setup;
+use support::{Setup, connection};
 
 /// A host to whom much has happened.
-async fn lively() -> World {
-    let setup = Setup::new(&[
+async fn lively(browser: &Browser) -> World {
+    let mut setup = Setup::new(&[
         ("Contact", 2_400),
         ("Account", 900),
         ("Lead", 700),
@@ -15,17 +17,25 @@ async fn lively() -> World {
         ("Task", 800),
         ("Invoice__c", 400),
     ])
-    .sync("Contact", "contact-to-person", "page_size = 200")
-    .sync("Account", "account-to-object", "every = \"15m\"")
-    .sync("Lead", "lead-to-person", "cron = \"0 6 * * 1-5\"")
-    .sync("Opportunity", "opportunity-to-object", "")
-    .sync("Task", "task-to-event", "enabled = false")
+    .sync("Contact", "contact-to-person", "connection = \"main\"\npage_size = 200")
+    .sync("Account", "account-to-object", "connection = \"main\"\nevery = \"15m\"")
+    .sync("Lead", "lead-to-person", "connection = \"second\"\nfailover = true\ncron = \"0 6 * * 1-5\"")
+    .sync("Opportunity", "opportunity-to-object", "connection = \"main\"")
+    .sync("Task", "task-to-event", "connection = \"second\"\nenabled = false")
     .sync(
         "Invoice__c",
         "passthrough",
-        "name = \"invoices-of-all-european-subsidiaries\"\nfields = \"all\"\nwhere = \"Amount__c > 0\"",
+        "connection = \"main\"\nname = \"invoices-of-all-european-subsidiaries\"\nfields = \"all\"\nwhere = \"Amount__c > 0\"",
     );
+    setup.sim.daily_limit = 15_000;
+    setup.quota = "allowance = 2400\nreserve = 4000".to_owned();
+    setup.connections.push(connection("second", "integration@kilofold.example", ""));
     let world = World::start(setup).await;
+    browser.open(&world.page("/connections")).await;
+    browser.press("#connection-second", "Connect").await;
+    browser.says("Log in as that user, not as yourself").await;
+    browser.press("main", "Continue at Salesforce").await;
+    browser.says("second is connected").await;
     let syncs =
         ["Contact", "Account", "Lead", "Opportunity", "invoices-of-all-european-subsidiaries"];
     for sync in syncs {
@@ -56,15 +66,19 @@ async fn lively() -> World {
         for sync in syncs {
             world.sync(sync).await;
         }
-        world.env.sim.consume_calls(311 + round as u64 * 17);
+        world.env.sim.consume_calls(111 + round as u64 * 17);
     }
+    world
+}
+
+/// The org's day is spent, and much has changed since.
+async fn exhausted(world: &World) {
     world.env.touch("Lead", 40, 99);
     world.env.later(60);
     world.env.fault(RequestClass::Query, FaultKind::DailyLimit, 9);
     world.sync("Lead").await;
     world.env.touch("Contact", 2_000, 100);
     world.env.later(60);
-    world
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +88,9 @@ async fn screenshots() {
     let built = std::env::current_exe().unwrap();
     let folder = built.ancestors().nth(3).unwrap().join("screenshots");
     std::fs::create_dir_all(&folder).unwrap();
-    let world = lively().await;
+    let world = lively(&browser).await;
+    pictures(&browser, &world, &folder, &[("limits", "/limits".to_owned())]).await;
+    exhausted(&world).await;
     let imports = world.command(&["imports", "--limit", "200"]).await;
     let run = |sync: &str, outcome: &str| {
         let runs = imports["runs"].as_array().unwrap().iter();
@@ -99,7 +115,8 @@ async fn screenshots() {
         ("record", format!("/data/Contact/{contact}")),
         ("record-object", format!("/data/Account/{account}")),
         ("syncs", "/syncs".to_owned()),
-        ("limits", "/limits".to_owned()),
+        ("limits-spent", "/limits".to_owned()),
+        ("disconnect", "/connections/second/disconnect".to_owned()),
         ("connections", "/connections".to_owned()),
         ("plugins", "/plugins".to_owned()),
         ("explain", "/explain/auth.reconnect".to_owned()),
@@ -109,6 +126,12 @@ async fn screenshots() {
     world.slow(2_500);
     browser.open(&world.page("/syncs")).await;
     browser.press("#card-Contact", "Run now").await;
+    pictures(&browser, &world, &folder, &pages).await;
+    browser.close().await;
+}
+
+/// Of each page in both themes, and on two phones.
+async fn pictures(browser: &Browser, world: &World, folder: &Path, pages: &[(&str, String)]) {
     for (width, theme, name) in [
         (1360, "light", "light"),
         (1360, "dark", "dark"),
@@ -117,10 +140,9 @@ async fn screenshots() {
     ] {
         browser.size(width, 900).await;
         browser.prefer(theme).await;
-        for (page, path) in &pages {
+        for (page, path) in pages {
             browser.open(&world.page(path)).await;
             browser.picture(&folder.join(format!("{page}-{name}.png"))).await;
         }
     }
-    browser.close().await;
 }

@@ -58,14 +58,22 @@ const WIDTH: f64 = 720.0;
 const TALL: f64 = 120.0;
 const TOP: f64 = 1.0;
 
-/// Columns beside each other, all to one scale; `most` names the highest.
-pub(super) fn columns(columns: &[Column], label: &str, most: &str) -> Markup {
-    let highest = columns
-        .iter()
-        .map(|column| column.parts.iter().map(|(_, value)| value).sum::<u64>())
-        .max()
-        .unwrap_or(0)
-        .max(1);
+/// A line across all columns: its class, its height and what it is.
+pub(super) struct Line {
+    pub class: &'static str,
+    pub value: u64,
+    pub title: String,
+}
+
+/// A line that is so many times as high as the highest column is left out: it would press all columns flat.
+const FAR: u64 = 4;
+
+/// Columns beside each other, all to one scale; `most` names the highest. Lines lie across them where they are in reach.
+pub(super) fn columns(columns: &[Column], label: &str, most: &str, lines: &[Line]) -> Markup {
+    let of = |column: &Column| column.parts.iter().map(|(_, value)| value).sum::<u64>();
+    let tallest = columns.iter().map(of).max().unwrap_or(0).max(1);
+    let lines: Vec<&Line> = lines.iter().filter(|line| line.within(tallest)).collect();
+    let highest = lines.iter().map(|line| line.value).fold(tallest, u64::max);
     // A few columns do not become walls.
     let step = (WIDTH / columns.len().max(1) as f64).min(72.0);
     let bar = (step * 0.78).max(0.6);
@@ -83,7 +91,18 @@ pub(super) fn columns(columns: &[Column], label: &str, most: &str) -> Markup {
                     }
                 }
             }
+            @for line in lines {
+                @let y = TOP + TALL - line.value as f64 / highest as f64 * TALL;
+                line class={ "limit " (line.class) } x1="0" x2="720" y1=(format!("{y:.2}")) y2=(format!("{y:.2}")) { title { (line.title) } }
+            }
         }
+    }
+}
+
+impl Line {
+    /// Whether it is drawn beside columns of which the highest has this height.
+    pub(super) fn within(&self, tallest: u64) -> bool {
+        self.value > 0 && self.value <= tallest.saturating_mul(FAR)
     }
 }
 
@@ -116,6 +135,6 @@ mod tests {
         let part = Part { class: "good", name: "mapped", value: 0, shown: "0".to_owned() };
         let drawn = whole(&[part], "records").into_string();
         assert!(!drawn.contains("NaN") && drawn.contains("mapped 0"), "{drawn}");
-        assert!(!columns(&[], "pages", "0").into_string().contains("NaN"));
+        assert!(!columns(&[], "pages", "0", &[]).into_string().contains("NaN"));
     }
 }

@@ -77,22 +77,23 @@ fn question(status: &ConnectionStatus, syncs: &Syncs<'_>, consents: bool, ctx: &
     let names = |list: &[&str]| list.join(", ");
     html! {
         div.head { div { p.crumbs { a href="/connections" { "Connections" } } h1.break { "Disconnect " (name) "?" } } }
-        section.card {
+        section.card aria-labelledby="means" {
+            header { h2 #means { "What it means" } }
             div.in.stack {
-                ul.stack {
-                    li { "kilofold forgets its tokens." }
-                    @if consents {
-                        li { "Its approval at Salesforce is revoked, and no longer counts as one of five." }
-                    } @else {
-                        li { "This grant needs no consent: it connects by itself when a sync next uses it. Remove it from the configuration to keep it from that." }
+                dl.facts {
+                    dt { "Tokens" } dd { "kilofold forgets them" }
+                    dt { "Approval" }
+                    dd {
+                        @if consents { "revoked at Salesforce; it no longer counts as one of five" }
+                        @else { "none: this grant connects by itself when a sync next uses it. Remove it from the configuration to keep it from that" }
                     }
                     @if !syncs.wait.is_empty() {
-                        li.break { b { (names(&syncs.wait)) } @if syncs.wait.len() == 1 { " waits" } @else { " wait" } " until it is connected again, and then " @if syncs.wait.len() == 1 { "goes" } @else { "go" } " on at the cursor. A run in hand stops after its batch." }
+                        dt { "Waiting" } dd.break { b { (names(&syncs.wait)) } " until it is connected again; then on at the cursor. A run in hand stops after its batch" }
                     }
                     @if !syncs.go_on.is_empty() {
-                        li.break { b { (names(&syncs.go_on)) } @if syncs.go_on.len() == 1 { " goes" } @else { " go" } " on through another connection." }
+                        dt { "Going on" } dd.break { b { (names(&syncs.go_on)) } " through another connection" }
                     }
-                    li { "What is stored stays." }
+                    dt { "What is stored" } dd { "stays" }
                 }
                 div.row {
                     (form(ctx, &format!("/connections/{name}/disconnect"), &html! { button.btn.bad { "Disconnect " (name) } }))

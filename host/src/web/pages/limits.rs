@@ -8,7 +8,7 @@ use axum::response::Response;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::chart::{Column, columns};
+use super::chart::{Column, Line, columns};
 use super::ctx::Ctx;
 use super::parts::{ago, coming, empty, share};
 use super::problem::Refused;
@@ -46,7 +46,7 @@ fn body(limits: &view::Limits, ctx: &Ctx) -> Markup {
         div.head { div { h1 { "Limits" } p { "All applications of an org share one allowance of API calls over 24 hours." } } }
         @if let Some(whole) = &limits.day {
             (day(limits, whole, ctx))
-            (chart(whole, limits.counted, ctx))
+            (chart(whole, limits, ctx))
             @if !whole.syncs.is_empty() { (costs(&whole.syncs)) }
         }
         (spent(limits))
@@ -93,7 +93,7 @@ fn day(limits: &view::Limits, whole: &Day, ctx: &Ctx) -> Markup {
                     dt { "Allowance" }
                     dd {
                         @match (&limits.allowance, allowance) {
-                            (Some(words), Some(calls)) => { (words) span.soft { ": kilofold may spend " (grouped(*calls)) ", " (grouped(calls.saturating_sub(ours))) " are left" } },
+                            (Some(words), Some(calls)) => { @if words.ends_with('%') { (words) } @else { (grouped(*calls)) " calls" } span.soft { ": kilofold may spend " (grouped(*calls)) ", " (grouped(calls.saturating_sub(ours))) " are left" } },
                             (Some(words), None) => (words),
                             (None, _) => "none: kilofold may spend all but the reserve",
                         }
@@ -154,7 +154,7 @@ fn costs(syncs: &[Expected]) -> Markup {
         section.card aria-labelledby="costs" {
             header { h2 #costs { "What each sync costs" } p { "calls a day" } }
             div.scroll tabindex="0" role="region" aria-label="Calls a day by sync" {
-                table {
+                table.fold {
                     thead { tr {
                         th scope="col" { "Sync" } th scope="col" { "Runs" } th scope="col" .n { "Calls" }
                         @for at in syncs.first().map(|sync| sync.at.as_slice()).unwrap_or_default() { th scope="col" .n { "every " (every(at.minutes)) } }
@@ -162,14 +162,14 @@ fn costs(syncs: &[Expected]) -> Markup {
                     tbody {
                         @for sync in syncs {
                             tr {
-                                th.break scope="row" {
+                                th.break scope="row" data-label="Sync" {
                                     (sync.sync)
                                     @if let Some(why) = &sync.small_pages { div.small.soft { (why) } }
                                     @if let Some(calls) = sync.first_pass { div.small.soft { "its first pass needs " (grouped(calls)) " more" } }
                                 }
-                                td { (sync.schedule) @if sync.paused { span.soft { ", paused" } } }
-                                td.n { (grouped(sync.calls)) }
-                                @for at in &sync.at { td.n { (grouped(at.calls)) } }
+                                td data-label="Runs" { (sync.schedule) @if sync.paused { span.soft { ", paused" } } }
+                                td.n data-label="Calls" { (grouped(sync.calls)) }
+                                @for at in &sync.at { td.n.late data-label={ "every " (every(at.minutes)) } { (grouped(at.calls)) } }
                             }
                         }
                     }
@@ -215,7 +215,21 @@ fn clock(at: Stamp, zone: &TimeZone) -> String {
     at.timestamp().to_zoned_datetime(zone.clone()).strftime("%H:%M").to_string()
 }
 
-fn chart(whole: &Day, counted: u64, ctx: &Ctx) -> Markup {
+/// What may be spent in a day, spread evenly over its hours: by kilofold, and by all who use the org.
+fn paces(allowance: Option<u64>, max: u64, reserve: u64) -> Vec<(Line, u64)> {
+    let line = |class, day: u64, what: &str| {
+        let value = day / 24;
+        let title = format!("{what}: {} calls an hour spend it in a day", grouped(value));
+        (Line { class, value, title }, day)
+    };
+    let allowance = allowance.map(|calls| line("own", calls, "allowance of kilofold"));
+    let keep = (reserve > 0)
+        .then(|| line("all", max.saturating_sub(reserve), "what the reserve leaves to all"));
+    allowance.into_iter().chain(keep).collect()
+}
+
+fn chart(whole: &Day, limits: &view::Limits, ctx: &Ctx) -> Markup {
+    let counted = limits.counted;
     let hours = &whole.hours;
     let who = colours(hours);
     let drawn: Vec<Column> = hours
@@ -238,6 +252,8 @@ fn chart(whole: &Day, counted: u64, ctx: &Ctx) -> Markup {
         .collect();
     let most = hours.iter().map(|hour| hour.ours + hour.others).max().unwrap_or(0);
     let others: u64 = hours.iter().map(|hour| hour.others).sum();
+    let (lines, days): (Vec<Line>, Vec<u64>) =
+        paces(whole.allowance, whole.max, limits.reserve).into_iter().unzip();
     html! {
         section.card aria-labelledby="hours" {
             header { h2 #hours { "The last 24 hours" } p { (grouped(counted)) " calls by kilofold" } }
@@ -245,7 +261,7 @@ fn chart(whole: &Day, counted: u64, ctx: &Ctx) -> Markup {
                 @if most == 0 { p.soft { "No call was spent in the last 24 hours." } }
                 @else {
                     figure {
-                        (columns(&drawn, "calls of the last 24 hours by sync and by other applications, by the hour; the table below has the sums", &format!("at most {} calls an hour", grouped(most))))
+                        (columns(&drawn, "calls of the last 24 hours by sync and by other applications, by the hour; the table below has the sums", &format!("at most {} calls an hour", grouped(most)), &lines))
                         div.axis aria-hidden="true" {
                             @for hour in hours.iter().step_by(6) { span { (clock(hour.start, &ctx.zone)) } }
                             span { "now" }
@@ -254,6 +270,19 @@ fn chart(whole: &Day, counted: u64, ctx: &Ctx) -> Markup {
                     ul.key {
                         @for (name, colour, calls) in &who { li { (swatch(colour)) (name) " " (grouped(*calls)) } }
                         @if others > 0 { li { (swatch("other")) "other applications " (grouped(others)) } }
+                    }
+                    @if !lines.is_empty() {
+                        ul.key {
+                            @for (line, day) in lines.iter().zip(&days) {
+                                li {
+                                    svg.dash viewBox="0 0 20 10" aria-hidden="true" { line class={ "limit " (line.class) } x1="0" x2="20" y1="5" y2="5" {} }
+                                    span {
+                                        @if line.class == "own" { "allowance " (grouped(*day)) } @else { "all but the reserve " (grouped(*day)) }
+                                        span.soft { ": " (grouped(line.value)) " an hour spend it in a day" @if !line.within(most) { ", far above this picture" } }
+                                    }
+                                }
+                            }
+                        }
                     }
                     p.small.soft { "What other applications spent is what the org's readings moved by, less kilofold's own calls." }
                 }
@@ -320,6 +349,17 @@ mod tests {
     fn who_spends_most_has_the_first_colour() {
         let hours: Vec<Hour> = (1..4).map(|n| hour(1, n, 0)).collect();
         assert_eq!(colours(&hours), [("B".to_owned(), "1", 6), ("A".to_owned(), "2", 3)]);
+    }
+
+    #[test]
+    fn lines_are_what_an_hour_may_cost() {
+        let paces = |reserve| paces(Some(2_400), 15_000, reserve);
+        let lines: Vec<_> =
+            paces(600).into_iter().map(|(line, day)| (line.class, line.value, day)).collect();
+        assert_eq!(lines, [("own", 100, 2_400), ("all", 600, 14_400)]);
+        assert_eq!(paces(0).len(), 1);
+        let (line, _) = paces(0).remove(0);
+        assert!(line.within(25) && !line.within(24));
     }
 
     #[test]

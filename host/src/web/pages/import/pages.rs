@@ -67,7 +67,7 @@ pub(super) fn section(run: &Run, pages: &[PageNote], ctx: &Ctx) -> Markup {
             div.in.stack {
                 @if pages.len() > 1 {
                     figure {
-                        (columns(&drawn, "time per page: fetch, map and commit; the table below has the numbers", &micros(most)))
+                        (columns(&drawn, "time per page: fetch, map and commit; the table below has the numbers", &micros(most), &[]))
                         ul.key aria-hidden="true" {
                             @for (class, name) in [("1", "fetch"), ("2", "map"), ("3", "commit")] {
                                 li { svg viewBox="0 0 10 10" { rect class={ "f-" (class) } width="10" height="10" rx="2" {} } (name) }
