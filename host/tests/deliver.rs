@@ -287,6 +287,72 @@ async fn one_that_is_refused_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_sent_again_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let bodies = [
+        "{\"a\":\"poison\"}",
+        "{\"b\":\"poison\"}",
+        "{}",
+        "{\"d\":\"poison\"}",
+        "{\"e\":\"poison\"}",
+    ];
+    commit(&store, 1, &bodies);
+    let (strict, url) = receive(Receiver { poison: Some("poison"), ..Receiver::default() }).await;
+    let host = Host::start(&store, &Clock::default(), hook(&url));
+    host.at(5).await;
+    let dead = |store: &Store| -> Vec<u64> {
+        store.dead_letters(&name(), None, 99).unwrap().iter().map(|one| one.seq).collect()
+    };
+    let asked = |store: &Store| store.asked_again(&name()).unwrap().len();
+    assert_eq!(dead(&store), [1, 2, 4, 5]);
+    // It refuses one of them as before: that stays, with the hour and the words of the second time.
+    let before = store.dead_letters(&name(), None, 1).unwrap()[0].at;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(store.send_again(&name(), Some(3)).unwrap(), 0, "it was taken");
+    assert_eq!(store.send_again(&name(), Some(1)).unwrap(), 1);
+    until(|| asked(&store) == 0).await;
+    assert_eq!(dead(&store), [1, 2, 4, 5]);
+    assert!(store.dead_letters(&name(), None, 1).unwrap()[0].at > before);
+    assert_eq!(strict.taken(), [3]);
+    host.stop().await;
+    // Asked for while no host is there; the destination is mended. One at first, then all; what has changed since is not
+    // sent, for what it became went by itself.
+    let (kind, url) = receive(Receiver::default()).await;
+    assert_eq!(store.send_again(&name(), Some(4)).unwrap(), 1);
+    let host = Host::start(&store, &Clock::default(), hook(&url));
+    until(|| asked(&store) == 0).await;
+    assert_eq!((kind.taken(), dead(&store)), (vec![4], vec![1, 2, 5]));
+    commit(&store, 2, &["{\"b\":\"mended\"}"]);
+    host.at(6).await;
+    let taken = store.delivery(&name()).unwrap().taken;
+    assert_eq!(store.send_again(&name(), None).unwrap(), 3);
+    until(|| asked(&store) == 0).await;
+    until(|| dead(&store).is_empty()).await;
+    assert_eq!(kind.taken(), [4, 6, 1, 5]);
+    assert_eq!(store.delivery(&name()).unwrap().taken, taken + 2);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_is_away_keeps_its_dead_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, 1, &["{\"a\":\"poison\"}", "{\"b\":\"poison\"}"]);
+    let receiver = Receiver { poison: Some("poison"), ..Receiver::default() };
+    let (_, url) = receive(receiver).await;
+    let host = Host::start(&store, &Clock::default(), hook(&url));
+    host.at(2).await;
+    host.stop().await;
+    assert_eq!(store.send_again(&name(), None).unwrap(), 2);
+    let host = Host::start(&store, &Clock::default(), hook("http://127.0.0.1:9/"));
+    until(|| store.asked_again(&name()).unwrap().is_empty()).await;
+    let dead = store.dead_letters(&name(), None, 9).unwrap();
+    assert!(dead.len() == 2 && dead[0].reason.contains("no answer"), "{dead:?}");
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn goes_on_after_a_restart_where_it_stood() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

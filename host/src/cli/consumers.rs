@@ -23,6 +23,14 @@ pub struct Args {
     /// With --dead: only those after this number
     #[arg(long, value_name = "SEQ", requires = "dead")]
     after: Option<u64>,
+    /// Sends the changes again that this destination did not take
+    ///
+    /// A change whose output has changed since is not sent: it would set the destination back. What is refused anew stays.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forget", "dead", "drop_dead"])]
+    resend: Option<ConsumerName>,
+    /// With --resend: only the change of this number
+    #[arg(long, value_name = "SEQ", requires = "resend")]
+    seq: Option<u64>,
     /// Forgets the changes that this destination did not take
     #[arg(long, value_name = "NAME", conflicts_with_all = ["forget", "dead"])]
     drop_dead: Option<ConsumerName>,
@@ -46,6 +54,20 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     }
     if let Some(name) = &args.dead {
         return dead(&source, name, args.after, &out).await;
+    }
+    if let Some(name) = &args.resend {
+        let resent = source.resend(name, args.seq).await?;
+        if out.json {
+            out.value(&resent)?;
+        } else {
+            let changes = if resent.asked == 1 { "change is" } else { "changes are" };
+            let when = match source {
+                Source::Api(_) => "",
+                Source::Store(_) => " once a host serves",
+            };
+            out.say(&format!("{} {changes} sent again{when}.", grouped(resent.asked)))?;
+        }
+        return Ok(Exit::Done);
     }
     if let Some(name) = &args.drop_dead {
         let was = source.bury(name).await?;
@@ -133,6 +155,9 @@ async fn dead(
         ]);
     }
     out.sheet(&sheet, "Everything was taken.")?;
+    if !found.letters.is_empty() {
+        out.hint("To send them again:", &format!("kilofold consumers --resend {name}"))?;
+    }
     if let Some(next) = found.next {
         out.hint("More:", &format!("kilofold consumers --dead {name} --after {next}"))?;
     }

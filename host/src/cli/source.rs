@@ -287,6 +287,21 @@ impl Source {
         }
     }
 
+    /// Has what a destination did not take sent again: one change, or all.
+    pub async fn resend(
+        &self,
+        name: &ConsumerName,
+        seq: Option<u64>,
+    ) -> Result<view::Resent, Failure> {
+        match self {
+            Self::Store(reader) => Ok(reader.resend(name, seq)?),
+            Self::Api(client) => {
+                let seq = seq.map_or(String::new(), |seq| format!("?seq={seq}"));
+                Ok(client.post(&format!("/api/v1/consumers/{name}/resend{seq}")).await?)
+            }
+        }
+    }
+
     /// Forgets what a destination did not take; gives how it stood.
     pub async fn bury(&self, name: &ConsumerName) -> Result<view::Consumer, Failure> {
         match self {

@@ -4,6 +4,7 @@
 //! its content, or does not take for too long, is kept among its dead letters. The place moves, durably, only behind what was
 //! taken or buried, so a change may come twice after a crash and never not at all; its number tells.
 
+mod again;
 mod body;
 mod plan;
 mod post;

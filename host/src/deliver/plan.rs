@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::{FeedEntry, Op};
+
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered {
@@ -61,6 +63,14 @@ pub fn step(
             let own = back_off(attempts, jitter);
             Step::Wait(own.max(asked.unwrap_or_default().min(PATIENT)))
         }
+    }
+}
+
+/// Whether the output is another one by now than this change made it; `body`: what it is now, none when it is gone.
+pub fn overtaken(change: &FeedEntry, body: Option<&str>) -> bool {
+    match change.op {
+        Op::Upsert => body != change.body.as_deref(),
+        Op::Retract => body.is_some(),
     }
 }
 

@@ -54,6 +54,9 @@ impl Worker {
     /// Delivers for ever.
     async fn deliver(&self) -> Result<(), store::Error> {
         let mut moves = self.store.feed_moves();
+        let mut asked = self.store.letters_asked();
+        // What was asked for while no host was there.
+        asked.mark_changed();
         let from_start = self.config.from_start;
         let (mut place, mut state) = self
             .blocking(move |store, name, now| {
@@ -76,6 +79,10 @@ impl Worker {
                 tokio::time::sleep(next.since(self.clock.now())).await;
                 state.next = None;
             }
+            if asked.has_changed().unwrap_or(false) {
+                asked.borrow_and_update();
+                self.again(place, &mut state).await?;
+            }
             moves.borrow_and_update();
             let Some(page) = self.page(&mut place, size, &mut state).await? else { continue };
             let entries: Vec<FeedEntry> =
@@ -90,7 +97,15 @@ impl Worker {
             }
             if page.next >= page.end {
                 // The sender lives as long as the store, which this holds.
-                drop(tokio::time::timeout(HEARD, moves.changed()).await);
+                let woken = async {
+                    tokio::select! {
+                        _ = moves.changed() => false,
+                        _ = asked.changed() => true,
+                    }
+                };
+                if let Ok(true) = tokio::time::timeout(HEARD, woken).await {
+                    asked.mark_changed();
+                }
                 self.blocking(|store, name, now| store.consumer_seen(name, now)).await?;
             }
         }
@@ -261,7 +276,7 @@ impl Worker {
     }
 
     /// Off the async threads: the store waits for the disk.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store, &ConsumerName, Stamp) -> Result<T, store::Error> + Send + 'static,
     ) -> Result<T, store::Error> {

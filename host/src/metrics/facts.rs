@@ -22,6 +22,8 @@ pub struct Facts {
     pub feed: (u64, u64),
     /// How far each consumer is behind.
     pub lags: Vec<(ConsumerName, u64)>,
+    /// What each destination of deliveries did not take.
+    pub dead: Vec<(ConsumerName, u64)>,
     /// Bytes of the store on disk.
     pub store_bytes: u64,
 }
@@ -70,6 +72,7 @@ pub(super) struct Read {
     start: Gauge,
     end: Gauge,
     lag: Family<ByConsumer, Gauge>,
+    dead: Family<ByConsumer, Gauge>,
     bytes: Gauge,
     memory: Gauge,
     cpu: Seconds,
@@ -103,6 +106,10 @@ impl Read {
             start: add!("feed_start", "The first number that the feed keeps"),
             end: add!("feed_end", "The last number of the feed"),
             lag: add!("consumer_lag", "Changes that a consumer has not acknowledged"),
+            dead: add!(
+                "dead_letters",
+                "Changes that a destination did not take, and that are kept"
+            ),
             bytes: add!("store_bytes", "Bytes of the store on disk"),
             memory: add!("process_memory_bytes", "Memory of the process (resident)"),
             cpu: add!("process_cpu_seconds", "CPU time of the process"),
@@ -114,6 +121,7 @@ impl Read {
         self.freshness.clear();
         self.succeeded.clear();
         self.lag.clear();
+        self.dead.clear();
         for sync in &facts.syncs {
             let by = BySync { sync: sync.name.to_string() };
             self.records.get_or_create(&by).set(whole(sync.records));
@@ -133,6 +141,10 @@ impl Read {
         }
         self.start.set(whole(facts.feed.0));
         self.end.set(whole(facts.feed.1));
+        for (name, dead) in &facts.dead {
+            let by = ByConsumer { consumer: name.to_string() };
+            self.dead.get_or_create(&by).set(whole(*dead));
+        }
         for (name, lag) in &facts.lags {
             let by = ByConsumer { consumer: name.to_string() };
             self.lag.get_or_create(&by).set(whole(*lag));

@@ -22,6 +22,7 @@ fn facts() -> Facts {
         usage: Some(Usage { used: 12, max: 15_000, at: Stamp(1) }),
         feed: (3, 9),
         lags: vec![(ConsumerName::new("warehouse").unwrap(), 4)],
+        dead: vec![(ConsumerName::new("deliver.hook").unwrap(), 3)],
         store_bytes: 4096,
     }
 }
@@ -86,6 +87,12 @@ fn heard() -> Metrics {
             feed_end: 7,
             timing,
         },
+        Event::Delivered {
+            destination: ConsumerName::new("deliver.hook").unwrap(),
+            changes: 5,
+            last: 5,
+            took_ms: 1,
+        },
         Event::RunRetry {
             run,
             sync: sync.clone(),
@@ -139,6 +146,8 @@ fn counts_what_happened_and_tells_what_is() {
         "kilofold_org_calls_max 15000",
         "kilofold_feed_end 9",
         r#"kilofold_consumer_lag{consumer="warehouse"} 4"#,
+        r#"kilofold_dead_letters{consumer="deliver.hook"} 3"#,
+        r#"kilofold_delivered_changes_total{destination="deliver.hook",outcome="taken"} 5"#,
         "kilofold_store_bytes 4096",
         r#"kilofold_stored_records{sync="Contact"} 7"#,
     ] {

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Store;
 use super::codec;
 use super::disk::Writes;
 use super::error::Error;
 use super::layout::{Space, number_at};
 use super::meta::{from_json, to_json};
+use super::{Store, lock};
 use crate::model::{ConsumerName, Stamp};
 
 /// How a destination stands. Its place in the feed is that of the consumer of the same name.
@@ -54,6 +54,11 @@ fn letters(name: &ConsumerName) -> Vec<u8> {
 
 fn letter(name: &ConsumerName, seq: u64) -> Vec<u8> {
     [letters(name), seq.to_be_bytes().to_vec()].concat()
+}
+
+/// Where the numbers are of those that are to be sent again: no name has this end.
+fn asked(name: &ConsumerName) -> Vec<u8> {
+    [Space::Delivery.name(name.as_str()), b"\0again".to_vec()].concat()
 }
 
 impl Store {
@@ -102,6 +107,69 @@ impl Store {
             found.push(from_json(&key, &disk.rest(&key, &head)?)?);
         }
         Ok(found)
+    }
+
+    /// The dead letters of these numbers, as far as they are there, in order.
+    pub fn letters(&self, name: &ConsumerName, seqs: &[u64]) -> Result<Vec<DeadLetter>, Error> {
+        let disk = &self.0.disk;
+        let mut found = Vec::new();
+        for seq in seqs {
+            let key = letter(name, *seq);
+            if let Some(head) = disk.get(&key)? {
+                found.push(from_json(&key, &disk.rest(&key, &head)?)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Asks for dead letters to be sent again: for one, or for all. Tells how many were asked for; they stay until they are
+    /// taken. Durable when this returns.
+    pub fn send_again(&self, name: &ConsumerName, only: Option<u64>) -> Result<u64, Error> {
+        let _one = lock(&self.0.consuming);
+        let prefix = letters(name);
+        let mut asked = self.asked_again(name)?;
+        let mut count = 0;
+        for item in self.0.disk.all(&prefix) {
+            let (key, _) = item?;
+            let seq = number_at(&key, prefix.len()).filter(|_| key.len() == prefix.len() + 8);
+            if let Some(seq) = seq.filter(|seq| only.is_none_or(|only| only == *seq)) {
+                count += 1;
+                asked.push(seq);
+            }
+        }
+        asked.sort_unstable();
+        asked.dedup();
+        self.put_asked(name, &asked)?;
+        self.0.letters_asked.send_modify(|asked| *asked += 1);
+        Ok(count)
+    }
+
+    /// The numbers of the dead letters that are to be sent again, in order.
+    pub fn asked_again(&self, name: &ConsumerName) -> Result<Vec<u64>, Error> {
+        let key = asked(name);
+        let found = self.0.disk.get(&key)?;
+        let found = found.map(|head| self.0.disk.rest(&key, &head)).transpose()?;
+        found.map_or_else(|| Ok(Vec::new()), |payload| from_json(&key, &payload))
+    }
+
+    /// These were sent again, or are not to be any more; all when none are named. Durable when this returns.
+    pub fn answered_again(&self, name: &ConsumerName, seqs: Option<&[u64]>) -> Result<(), Error> {
+        let _one = lock(&self.0.consuming);
+        let mut left = self.asked_again(name)?;
+        left.retain(|seq| seqs.is_some_and(|seqs| !seqs.contains(seq)));
+        self.put_asked(name, &left)
+    }
+
+    fn put_asked(&self, name: &ConsumerName, seqs: &[u64]) -> Result<(), Error> {
+        let mut writes = Writes::default();
+        writes.put_long(asked(name), &to_json("what is sent again", &seqs)?);
+        self.0.disk.apply(writes)?;
+        self.0.disk.flush()
+    }
+
+    /// Hears when dead letters are asked to be sent again.
+    pub fn letters_asked(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.letters_asked.subscribe()
     }
 
     /// How many changes a destination did not take, counted up to `most`.

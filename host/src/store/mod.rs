@@ -88,6 +88,8 @@ struct Inner {
     blocks: block::Cache,
     /// Where the feed ends, for those who wait for more of it.
     feed_end: tokio::sync::watch::Sender<u64>,
+    /// How often dead letters were asked to be sent again, for those who send.
+    letters_asked: tokio::sync::watch::Sender<u64>,
     /// Where snapshots that are being read began.
     pins: Mutex<Vec<u64>>,
     /// One writer of consumers at a time.

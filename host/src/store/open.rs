@@ -87,6 +87,7 @@ impl Store {
             active: RwLock::new(active),
             blocks: block::Cache::default(),
             feed_end: tokio::sync::watch::Sender::new(meta.feed_end),
+            letters_asked: tokio::sync::watch::Sender::new(0),
             pins: Mutex::default(),
             consuming: Mutex::default(),
             intents: Mutex::new(intents),

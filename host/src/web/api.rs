@@ -135,7 +135,8 @@ impl From<reader::Error> for Problem {
             reader::Error::NoRun(_)
             | reader::Error::NoSync(_)
             | reader::Error::NoRecord { .. }
-            | reader::Error::NoConsumer(_) => StatusCode::NOT_FOUND,
+            | reader::Error::NoConsumer(_)
+            | reader::Error::NoLetter { .. } => StatusCode::NOT_FOUND,
             reader::Error::Refused(_) => StatusCode::CONFLICT,
             reader::Error::Store(store::Error::FeedGone { .. }) => StatusCode::GONE,
             reader::Error::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,

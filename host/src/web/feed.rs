@@ -67,6 +67,12 @@ pub(super) fn add(routes: Routes) -> Routes {
         )
         .on(
             Verb::Post,
+            "/api/v1/consumers/{name}/resend",
+            "Has what a destination of deliveries did not take sent again: one change, or all.",
+            resend,
+        )
+        .on(
+            Verb::Post,
             "/api/v1/consumers/{name}/bury",
             "Forgets what a destination of deliveries did not take.",
             bury,
@@ -343,6 +349,19 @@ async fn dead(
     read(&shared, move |reader| reader.dead_letters(&name, query.after, query.limit()))
         .await
         .map(Json)
+}
+
+/// Which change is meant.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct OneLetter {
+    /// Only the change of this number.
+    seq: Option<u64>,
+}
+
+async fn resend(shared: Shared, ask: Ask<ConsumerName, OneLetter>) -> Answer<Json<view::Resent>> {
+    let Ask { path: name, query: OneLetter { seq }, .. } = ask;
+    read(&shared, move |reader| reader.resend(&name, seq)).await.map(Json)
 }
 
 async fn bury(shared: Shared, ask: Ask<ConsumerName>) -> Answer<Json<view::Consumer>> {

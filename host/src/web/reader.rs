@@ -46,6 +46,14 @@ pub enum Error {
     /// There is no such consumer.
     #[error("nobody reads the feed by the name '{0}'")]
     NoConsumer(ConsumerName),
+    /// There is no such dead letter.
+    #[error("change {seq} is not among those that '{name}' did not take")]
+    NoLetter {
+        /// The destination.
+        name: ConsumerName,
+        /// The change.
+        seq: u64,
+    },
     /// A consumer said something that cannot be.
     #[error(transparent)]
     Refused(#[from] store::Refused),
@@ -62,6 +70,7 @@ impl Error {
             Self::NoSync(_) => "sync.unknown",
             Self::NoRecord { .. } => "record.unknown",
             Self::NoConsumer(_) => "feed.consumer-unknown",
+            Self::NoLetter { .. } => "deliver.no-letter",
             Self::Refused(_) => "feed.acknowledged",
             Self::Store(error) => error.code(),
         }
@@ -244,6 +253,11 @@ impl Reader {
             syncs,
             usage,
             feed: (consumers.start, consumers.end),
+            dead: consumers
+                .consumers
+                .iter()
+                .filter_map(|one| Some((one.name.clone(), one.delivery.as_ref()?.dead)))
+                .collect(),
             lags: consumers.consumers.into_iter().map(|one| (one.name, one.lag)).collect(),
             store_bytes: self.store.size(),
         })
@@ -301,6 +315,15 @@ impl Reader {
         let found = self.store.dead_letters(name, after, limit)?;
         let next = if found.len() < limit { None } else { found.last().map(|one| one.seq) };
         Ok(view::DeadLetters { letters: found.into_iter().map(Into::into).collect(), next })
+    }
+
+    /// Has what a destination did not take sent again: one change, or all.
+    pub fn resend(&self, name: &ConsumerName, seq: Option<u64>) -> Result<view::Resent, Error> {
+        self.store.consumer(name)?.ok_or_else(|| Error::NoConsumer(name.clone()))?;
+        match (self.store.send_again(name, seq)?, seq) {
+            (0, Some(seq)) => Err(Error::NoLetter { name: name.clone(), seq }),
+            (asked, _) => Ok(view::Resent { asked }),
+        }
     }
 
     /// Forgets what a destination did not take.

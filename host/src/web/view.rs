@@ -279,6 +279,13 @@ pub struct DeadLetters {
     pub next: Option<u64>,
 }
 
+/// What is sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resent {
+    /// Changes that were asked for; they stay until they are taken.
+    pub asked: u64,
+}
+
 /// The named readers of the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Consumers {

@@ -11,6 +11,12 @@ pub(super) const ALL: &[Explained] = &[
         "acknowledge the `next` of the answer that was worked through; send rewind = true to read again",
     ),
     of(
+        "deliver.no-letter",
+        "there is no such dead letter",
+        "The destination has taken the change by now, or it was forgotten.",
+        "list what was not taken with `kilofold consumers --dead NAME`",
+    ),
+    of(
         "feed.consumer-unknown",
         "there is no such consumer",
         "Nobody has read the feed by that name, or it was forgotten.",
