@@ -22,7 +22,12 @@ use crate::web::text::grouped;
 ///
 /// CSV and Parquet have a column for every field that any row has; those that begin with _ are kilofold's own. In Parquet a
 /// column of whole numbers is INT64, one of numbers of at most 15 digits DOUBLE, one of true and false BOOLEAN, one of lists
-/// and objects JSON; everything else is text, as it is spelled. Rows are as they are when they are read, while a host goes on.
+/// and objects JSON; everything else is text, as it is spelled.
+///
+/// Each row is as it is when it is read. While a host goes on, that is not one moment for all: the end tells the number of the
+/// feed up to which every change is in the file, and the one up to which changes may be. A reader that goes on with
+/// `kilofold feed --after` the first number misses nothing, and meets some changes twice. One moment for all rows is what
+/// /api/v1/snapshot gives.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// Only of this sync; of all when left out
@@ -126,6 +131,8 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     };
     let wanted = Wanted { syncs: args.sync.iter().cloned().collect(), kinds: args.kind.clone() };
     let what = if args.raw { What::Records } else { What::Outputs };
+    // Every change up to here is read; what is committed meanwhile may be.
+    let from = source.consumers().await?.end;
     let bar = bar(total);
     let telling = bar.clone();
     let tell = move |seen| telling.set_position(seen);
@@ -150,15 +157,19 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     };
     bar.finish_and_clear();
     if let Some(path) = &args.output {
-        tell_end(&out, path, written)?;
+        let to = source.consumers().await?.end;
+        tell_end(&out, path, written, (from, to))?;
     }
     Ok(Exit::Done)
 }
 
-fn tell_end(out: &Out, path: &Path, written: Written) -> Result<(), Failure> {
+/// `feed`: its end before and behind the reading.
+fn tell_end(out: &Out, path: &Path, written: Written, feed: (u64, u64)) -> Result<(), Failure> {
+    let (from, to) = feed;
     if out.json {
         return out.value(&serde_json::json!({
             "file": path, "seen": written.seen, "rows": written.rows, "columns": written.columns,
+            "feed": { "whole_to": from, "parts_to": to },
         }));
     }
     let of = match written.seen == written.rows {
@@ -170,7 +181,15 @@ fn tell_end(out: &Out, path: &Path, written: Written) -> Result<(), Failure> {
         columns => format!(", {columns} columns"),
     };
     let path = crate::web::text::plain(&path.display().to_string());
-    out.line(&format!("{}{of} rows{columns} in {path}", grouped(written.rows)))
+    out.say(&format!("{}{of} rows{columns} in {path}", grouped(written.rows)))?;
+    out.say(&match from == to {
+        true => format!("As of change {} of the feed.", grouped(from)),
+        false => format!(
+            "Every change up to {} of the feed is in it, and some of those up to {}: kilofold feed --after {from} has the rest.",
+            grouped(from),
+            grouped(to)
+        ),
+    })
 }
 
 /// A bar on standard error, where a terminal is.

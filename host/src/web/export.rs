@@ -24,7 +24,7 @@ pub(super) fn add(routes: Routes) -> Routes {
         .on(
             Verb::Get,
             "/api/v1/outputs",
-            "Every stored output, each as it is when it is read.",
+            "Every stored output, each as it is when it is read; a snapshot is of one moment.",
             outputs,
         )
         .on(

@@ -179,16 +179,10 @@ fn commands(env: &TestEnv) -> Vec<Vec<String>> {
 /// What a command writes into a terminal of 80 columns; colours and all.
 fn in_terminal(env: &TestEnv, words: &[String]) -> String {
     let (mut master, mut slave) = (0, 0);
-    let mut size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the pointers are to live values of the types that openpty wants, or null where it takes that for none.
     let opened = unsafe {
-        libc::openpty(
-            &mut master,
-            &mut slave,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            &mut size,
-        )
+        libc::openpty(&mut master, &mut slave, std::ptr::null_mut(), std::ptr::null_mut(), &size)
     };
     assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
     // SAFETY: openpty just made both, and nobody else owns them.
