@@ -297,7 +297,7 @@ async fn ask_for(org: Org, group: Vec<Asked>) {
             return;
         }
     };
-    let mut answered = 0_u16;
+    let (mut answered, mut unfit) = (0_u16, None);
     let (call, parts) = (got.call.clone(), &got.value);
     for (asked, (status, body)) in group.into_iter().zip(parts) {
         let question = &asked.question;
@@ -309,6 +309,11 @@ async fn ask_for(org: Org, group: Vec<Asked>) {
         } else {
             let ask = Ask::new(&question.who, Purpose::Query, &question.object);
             match org.shared().understood(&ask, Refusal::read(*status, body)).0 {
+                // It may be that the resource is refused only as a part: its own answer tells.
+                Next::Stop(error) if meaning(&error) == Meaning::NotToBeHad && *status != 400 => {
+                    unfit = Some(error);
+                    Told::Alone
+                }
                 Next::Stop(error) => Told::Part(Box::new(Err(error))),
                 // It may pass: that one asks again.
                 Next::Again(_) | Next::Renew => Told::Alone,
@@ -317,8 +322,10 @@ async fn ask_for(org: Org, group: Vec<Asked>) {
         answered += u16::from(!matches!(told, Told::Alone));
         drop(asked.reply.send(told));
     }
-    if let (Some(call), 2..) = (call, answered) {
-        org.gate().saved(&call, answered - 1);
+    match (answered, call, unfit) {
+        (0, _, Some(error)) => org.ask_apart(&counted.connection, &error),
+        (2.., Some(call), _) => org.gate().saved(&call, answered - 1),
+        _ => {}
     }
 }
 

@@ -184,10 +184,15 @@ async fn a_long_answer_goes_on_page_by_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_composite_calls_are_refused_each_asks_alone() {
-    for status in [403, 404] {
+    for (status, parts) in [(403, false), (404, false), (404, true)] {
         let (env, schedule) = idle(&SYNCS).await;
         env.touch("Lead", 2, 1);
-        env.fault(RequestClass::Composite, FaultKind::EmptyStatus { status }, u64::MAX);
+        let kind = FaultKind::EmptyStatus { status };
+        if parts {
+            SYNCS.iter().for_each(|object| on_part(&env, object, kind.clone()));
+        } else {
+            env.fault(RequestClass::Composite, kind, u64::MAX);
+        }
         let tried = beat(&env, &schedule).await;
         let of =
             |notes: &[RequestNote], class| notes.iter().filter(|note| note.class == class).count();

@@ -99,6 +99,14 @@ fn day(limits: &view::Limits, whole: &Day, ctx: &Ctx) -> Markup {
                         }
                     }
                     dt { "Reserve" } dd { (grouped(limits.reserve)) span.soft { " calls are left to other applications" } }
+                    dt { "A thousand records" }
+                    dd {
+                        @match whole.per_thousand {
+                            Some(calls) => { "cost " (format!("{calls:.1}")) " calls" },
+                            None => "none arrived in 24 hours",
+                        }
+                        span.soft { "; " (grouped(whole.saved)) " calls were saved by asking for several syncs at once" }
+                    }
                     dt { "Forecast" }
                     dd { (forecast(whole, ctx)) }
                     @if whole.kept.iter().any(|line| line.kept > 0) { dt { "Kept back" } dd { (kept(&whole.kept)) } }
