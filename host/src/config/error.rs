@@ -55,9 +55,9 @@ impl Diagnostic for Error {
                 "run `kilofold init` to write a kilofold.toml, or name one with --config",
             )),
             Self::Invalid(invalid) => invalid.help(),
-            Self::Secret { .. } => {
-                Some(Box::new("set the variable, or write the secret into the file, and try again"))
-            }
+            Self::Secret { .. } => Some(Box::new(
+                "set the variable, write the secret into the file, or mend the command, and try again",
+            )),
         }
     }
 

@@ -185,13 +185,13 @@ impl Reader {
         }
         if is_secret(name) && !field.is_table() {
             let cure = format!(
-                "write {name} = {{ env = \"NAME\" }} or {{ file = \"path\" }}, and change the secret: it has been in a file"
+                "write {name} = {{ env = \"NAME\" }}, {{ file = \"path\" }} or {{ command = [\"program\"] }}, and change the secret: it has been in a file"
             );
             let what = "a secret must not stand in this file";
             return self.problem("config.secret-in-file", full, None, what, cure, field_at);
         }
         if message.starts_with(SECRET_HERE) {
-            let cure = "write { env = \"NAME\" } or { file = \"path\" } for it, and change the secret: it has been in a file";
+            let cure = "write { env = \"NAME\" }, { file = \"path\" } or { command = [\"program\"] } for it, and change the secret: it has been in a file";
             let what = "a secret must not stand in this file";
             return self.problem("config.secret-in-file", full, None, what, cure, field_at);
         }
@@ -202,7 +202,9 @@ impl Reader {
         }
         let at = Some(field_at.clone());
         if is_secret(name) {
-            let cure = format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"path\" }}");
+            let cure = format!(
+                "write {name} = {{ env = \"NAME\" }}, {{ file = \"path\" }} or {{ command = [\"program\"] }}"
+            );
             let what = "does not say where the secret is";
             return self.problem("config.value", full, at, what, cure, field_at);
         }

@@ -1,8 +1,11 @@
 //! Secrets by reference: the file says where one is, never what it is.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -39,7 +42,9 @@ impl Secret {
             Self::File(path) => {
                 std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?
             }
-            Self::Command { program, arguments } => printed(program, arguments).map_err(wrong)?,
+            Self::Command { program, arguments } => {
+                printed(program, arguments, PATIENCE).map_err(wrong)?
+            }
         };
         let text = SecretString::from(text);
         let plain = secrecy::ExposeSecret::expose_secret(&text);
@@ -51,15 +56,41 @@ impl Secret {
     }
 }
 
+/// How long a program may take: somebody may have to unlock a keyring.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What a program prints. What it says to standard error, such as a prompt, is for the user to see. Blocks.
-fn printed(program: &Path, arguments: &[String]) -> Result<String, String> {
+fn printed(program: &Path, arguments: &[String], patience: Duration) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = command.output().map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        return Err(format!("it ended with {}", output.status));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let stdout = child.stdout.take();
+    // Read beside the wait: a full pipe would keep it from ending, and a child of its own may keep it open.
+    let (send, printed) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = stdout.map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut bytes));
+        // Nobody listens any more when it took too long.
+        send.send(read.map(|_| bytes)).ok();
+    });
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) => break status,
+            None if begun.elapsed() < patience => std::thread::sleep(Duration::from_millis(5)),
+            None => {
+                drop(child.kill());
+                drop(child.wait());
+                return Err(format!("it did not end within {} s", patience.as_secs()));
+            }
+        }
+    };
+    if !status.success() {
+        return Err(format!("it ended with {status}"));
     }
-    String::from_utf8(output.stdout).map_err(|_| "what it prints is not UTF-8".to_owned())
+    let bytes = printed.recv_timeout(patience).map_err(|_| "its output does not end".to_owned())?;
+    let bytes = bytes.map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "what it prints is not UTF-8".to_owned())
 }
 
 impl fmt::Display for Secret {
@@ -113,6 +144,8 @@ mod tests {
             assert!(error.contains("command sh") && error.contains(why), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
         }
+        let long = printed(Path::new("sleep"), &["60".to_owned()], Duration::from_millis(20));
+        assert_eq!(long.unwrap_err(), "it did not end within 0 s");
         let absent = Secret::Command { program: "./none".into(), arguments: Vec::new() };
         assert!(absent.read().unwrap_err().to_string().contains("./none"));
     }
