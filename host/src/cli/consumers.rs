@@ -60,12 +60,15 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         if out.json {
             out.value(&resent)?;
         } else {
-            let changes = if resent.asked == 1 { "change is" } else { "changes are" };
             let when = match source {
                 Source::Api(_) => "",
                 Source::Store(_) => " once a host serves",
             };
-            out.say(&format!("{} {changes} sent again{when}.", grouped(resent.asked)))?;
+            out.say(&match resent.asked {
+                0 => "Everything was taken.".to_owned(),
+                1 => format!("1 change is sent again{when}."),
+                asked => format!("{} changes are sent again{when}.", grouped(asked)),
+            })?;
         }
         return Ok(Exit::Done);
     }

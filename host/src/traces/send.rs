@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -31,21 +31,24 @@ pub(super) fn processor(config: &TelemetryConfig) -> Result<BatchSpanProcessor, 
     for (name, secret) in &config.headers {
         headers.insert(name.clone(), secret.read()?.expose_secret().to_owned());
     }
+    let why = Arc::<Mutex<String>>::default();
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Through { client, runtime })
+        .with_http_client(Through { client, runtime, why: why.clone() })
         .with_endpoint(config.endpoint.as_str())
         .with_timeout(config.timeout)
         .with_headers(headers)
         .build()
         .map_err(|error| wrong(error.to_string()))?;
-    Ok(BatchSpanProcessor::builder(Watched { exporter, trouble: Mutex::default() }).build())
+    Ok(BatchSpanProcessor::builder(Watched { exporter, why, trouble: Mutex::default() }).build())
 }
 
 /// Our own client, with our TLS; its requests run in the async runtime, whoever asks.
 struct Through {
     client: Client,
     runtime: Handle,
+    /// What went wrong last: the exporter tells no more than that something did.
+    why: Arc<Mutex<String>>,
 }
 
 impl fmt::Debug for Through {
@@ -65,13 +68,22 @@ impl HttpClient for Through {
     {
         let client = self.client.clone();
         let sent = self.runtime.spawn(async move { client.forward(request).await });
-        Box::pin(async move { Ok(sent.await??) })
+        Box::pin(async move {
+            let answer = sent.await?;
+            let why = match &answer {
+                Ok(answer) => format!("HTTP {}", answer.status().as_u16()),
+                Err(why) => why.clone(),
+            };
+            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+            Ok(answer?)
+        })
     }
 }
 
 /// The exporter, with an eye on whether it is heard.
 struct Watched {
     exporter: SpanExporter,
+    why: Arc<Mutex<String>>,
     trouble: Mutex<Trouble>,
 }
 
@@ -88,7 +100,7 @@ impl Export for Watched {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match trouble.after(sent.is_ok(), spans, Instant::now()) {
             Some(Say::Lost(lost)) => {
-                let why = sent.as_ref().err().map(ToString::to_string).unwrap_or_default();
+                let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
                 let why: String = why.chars().take(300).collect();
                 tracing::warn!(spans = lost, why = ?why, "The collector takes no traces; nothing else is disturbed");
             }

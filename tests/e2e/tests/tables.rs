@@ -144,6 +144,7 @@ async fn world() -> TestEnv {
 
 fn commands(env: &TestEnv) -> Vec<Vec<String>> {
     let ids = env.ids("Contact");
+    let echo = plugin("json_echo.wasm").to_str().unwrap().to_owned();
     let list: Vec<Vec<&str>> = vec![
         vec!["imports"],
         vec!["imports", "--limit", "1"],
@@ -169,6 +170,7 @@ fn commands(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["plugin", "list"],
         vec!["check", "--offline"],
         vec!["check"],
+        vec!["plugin", "check", &echo],
         vec!["explain"],
         vec!["explain", "auth.reconnect"],
         vec!["explain", "limit.daily"],

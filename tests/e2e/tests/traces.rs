@@ -254,6 +254,8 @@ async fn a_collector_that_fails_disturbs_nothing() {
         })
         .count();
     assert_eq!(said, 2, "once for each host");
+    let told = serde_json::to_string(&lines()).unwrap();
+    assert!(told.contains("HTTP 500") && told.contains("Connection refused"), "why is told");
     let text = String::from_utf8(sink().0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains("top-secret-of-the-collector"));
 }
