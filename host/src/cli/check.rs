@@ -65,6 +65,8 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         let org = app::open_org(&config, &store, Clock::default())?;
         against(&org, &config, &loaded, &mut report).await;
         count(&org, &mut report).await;
+        // What Salesforce told of the org's day is known to the next command.
+        store.fold_calls()?;
     }
     report.finish();
     if out.json {

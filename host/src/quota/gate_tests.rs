@@ -290,7 +290,7 @@ async fn first_passes_leave_their_share_and_what_others_need() {
     assert_eq!((first, refused.code), (25, "limit.priority"));
     assert_eq!(
         refused.reason,
-        "75 API calls are left to kilofold for now, and 80 are kept back for others: 50 for high, 30 for low"
+        "75 API calls are left to kilofold for now, and others come first with 80: 50 for high, 30 for low"
     );
     assert!(refused.until.is_some());
     let mut lows = 0;

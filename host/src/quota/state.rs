@@ -206,7 +206,7 @@ impl State {
         if call.purpose.counted() && !self.breaker.is_open() {
             let due = self.breaker.probe_due(now);
             if call.purpose != Purpose::Probe || !due {
-                return Err(self.refused_for_the_day(due));
+                return Err(self.refused_for_the_day(now, due));
             }
             self.breaker = std::mem::take(&mut self.breaker).probing(now);
             self.enter(call);
@@ -244,10 +244,11 @@ impl State {
         places.max_by_key(|place| self.claims.get(*place).map(|claim| claim.priority))
     }
 
-    fn refused_for_the_day(&self, look: bool) -> Refused {
+    fn refused_for_the_day(&self, now: Stamp, look: bool) -> Refused {
         let (text, until) = match &self.breaker {
             Breaker::Open => (String::new(), None),
-            Breaker::Closed { text, probe_at, .. } => (text.clone(), Some(*probe_at)),
+            // Its time is past while a probe is under way.
+            Breaker::Closed { text, probe_at, .. } => (text.clone(), Some((*probe_at).max(now))),
         };
         let reason = format!("Salesforce refuses API calls for now: {text}");
         Refused { code: "limit.daily", reason, until, look }
@@ -363,7 +364,7 @@ impl State {
                 let left = caps.allowance.map_or(u64::MAX, |cap| cap.saturating_sub(ours.day));
                 let left = left.min(caps.org.saturating_sub(used));
                 format!(
-                    "{left} API calls are left to kilofold for now, and {} are kept back for others: {}",
+                    "{left} API calls are left to kilofold for now, and others come first with {}: {}",
                     kept_back(&self.claims, asker),
                     self.whom(asker)
                 )

@@ -84,7 +84,7 @@ pub struct Kept {
     pub sync: Option<SyncName>,
     /// Its priority.
     pub priority: Option<i32>,
-    /// Calls that its regular runs are expected to need in 24 hours.
+    /// Calls that its regular runs are expected to need in 24 hours, whether there are so many or not.
     pub expected: u64,
     /// Calls in 24 hours that are left to it whatever more important ones need.
     pub floor: u64,

@@ -141,9 +141,10 @@ impl Checked {
         let Cost { runs, calls, learnt, records, .. } = self.cost;
         let first = match (self.cost.first_pass_calls, self.cost.first_pass_records) {
             (Some(calls), Some(records)) => format!(
-                "; its first pass over about {} records needs {} calls",
+                "; its first pass over about {} records needs {} call{}",
                 grouped(records),
-                grouped(calls)
+                grouped(calls),
+                if calls == 1 { "" } else { "s" }
             ),
             _ => String::new(),
         };
