@@ -198,6 +198,8 @@ async fn the_page_shows_runs_and_trusts_no_text() {
     let message = "</td><script>alert(1)</script>{{nonce}}".to_owned();
     let ending = Ending::Failed { code: "org.refused".to_owned(), message };
     env.store.end_run(failed.id, ending, Stamp::now(), |_| ()).unwrap();
+    let (status, there) = env.raw(&format!("GET /imports HTTP/1.1\nHost: {}", env.address)).await;
+    assert_eq!((status, header(&there, "location")), (308, "/"));
     let (status, page) = env.raw(&format!("GET / HTTP/1.1\nHost: {}", env.address)).await;
     assert_eq!(status, 200);
     assert!(page.contains("content-security-policy: default-src 'none'"), "{page}");

@@ -24,6 +24,7 @@ mod strip;
 mod syncs;
 
 use axum::Router;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use super::Shared;
@@ -36,6 +37,8 @@ pub(super) use problem::Refused;
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(imports::list))
+        // What somebody would type who has seen an import's address.
+        .route("/imports", get(async || Redirect::permanent("/")))
         .route("/imports/{run}", get(import::show))
         .route("/imports/{run}/failures", get(import::list))
         .route("/imports/{run}/{file}", get(import::export))
