@@ -24,7 +24,7 @@ fn check(folder: &Path, arguments: &[&str]) -> String {
         output.status.code().unwrap()
     );
     let line = |line: &str| match line.split_whitespace().next() {
-        Some("digest") => "digest     sha256:DIGEST".to_owned(),
+        Some("sha256") => "sha256     DIGEST".to_owned(),
         Some("size") => format!("size       SIZE{}", &line[line.find(" of at most").unwrap()..]),
         Some("compiled") => "compiled   in TIME of at most 2m00s".to_owned(),
         Some("starts") => "starts     in TIME".to_owned(),

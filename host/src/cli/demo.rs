@@ -211,8 +211,9 @@ fn summary(app: &App, out: &Out, folder: &Folder, path: &Path) -> Result<(), Fai
     {
         out.line("")?;
         out.line(&plain(&format!(
-            "The plugin rejected {} records of run {} ({}), for example {}: {} [{}]",
+            "The plugin rejected {} of the {} records of run {} ({}), for example {}: {} [{}]",
             run.counts.failed,
+            run.counts.fetched,
             run.id,
             run.sync,
             failure.id,

@@ -79,7 +79,7 @@ fn summary(limits: &view::Limits, out: &Out) -> Result<(), Failure> {
         let again = day.asks_again.map_or(String::new(), |at| {
             format!("; asked again {}", ahead(at, day.now, &TimeZone::system()))
         });
-        out.pair("REFUSED", &format!("Salesforce grants no calls: {text}{again}"))?;
+        out.pair("REFUSED", &format!("Salesforce grants no calls (\"{text}\"){again}"))?;
     }
     spark(day, out)?;
     let per_thousand = day.per_thousand.map_or(String::new(), |calls| {

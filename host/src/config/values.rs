@@ -118,7 +118,7 @@ pub fn digest(text: &str) -> Result<String, Fault> {
     if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(hex.to_ascii_lowercase());
     }
-    let cure = "copy it from `kilofold plugin check`: \"sha256:\" and 64 hexadecimal digits";
+    let cure = "copy it from `kilofold plugin check`: 64 hexadecimal digits";
     Err(fault("is not a digest", cure))
 }
 

@@ -79,7 +79,8 @@ fn print(out: &Out, file: &str, facts: &Facts, limits: &Limits) -> Result<(), Fa
     let Some(len) = facts.bytes else { return Ok(()) };
     out.pair("size", &format!("{} of at most {}", bytes(len), size(limits.component_bytes)))?;
     if let Some(digest) = &facts.digest {
-        out.pair("digest", &format!("sha256:{digest}"))?;
+        // Whole on its line, to be copied into the configuration.
+        out.pair("sha256", digest)?;
     }
     if let Some(us) = facts.compile_us {
         let most = took(Duration::from_millis(limits.compile_ms));
