@@ -6,11 +6,6 @@
 //! that a busy machine disturbs them less; the steps of a batch are on the clock.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../rooms/native.rs"]
-mod native;
-#[path = "../rooms/page.rs"]
-mod page;
-
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use kilofold::model::{Outcome, RunId, Stamp, SyncName};
 use kilofold::plugin::{Call, Engine, Limits, NoLookup, Plugin, Settings, Source, Spent, stock};
-use page::Page;
+use native::Page;
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -61,7 +56,7 @@ fn main() -> Result<()> {
         loaded.push((name.as_str(), Mapper::new(source)?));
     }
     let rust = loaded.first().map(|(_, mapper)| mapper).ok_or("no plugin")?;
-    let usual = page::make(&rust.fields(), 1)?;
+    let usual = native::make(&rust.fields(), 1)?;
     let usual = usual.first().ok_or("no page")?;
     for size in SIZES {
         compare(&loaded, &sized(usual, size)?, size)?;

@@ -4,8 +4,6 @@
 //! serves it, and each page is asked for over a connection of its own, as a browser's first look is.
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../rooms/page.rs"]
-mod page;
 mod serving;
 
 use std::sync::Arc;
@@ -18,7 +16,7 @@ use kilofold::model::{
 use kilofold::plugin::{self, Engine, Limits, NoLookup, Plugin, Settings, Source};
 use kilofold::store::{Commit, NewRun, Options, Store, Verdict};
 
-use page::Page;
+use native::Page;
 use serving::Serving;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -149,7 +147,7 @@ fn fill(store: &Store, names: &[SyncName]) -> Result<Last> {
     let fields: Vec<String> =
         plugin.description().reads.iter().map(|read| read.name.clone()).collect();
     let mapper = Mapper { plugin, settings };
-    let pages = page::make(&fields, PAGES)?;
+    let pages = native::make(&fields, PAGES)?;
     let mapped = |page: &Page| mapper.map(page, &names[0]);
     let whole: Vec<(Page, Vec<Outcome>)> = pages
         .into_iter()
@@ -161,9 +159,9 @@ fn fill(store: &Store, names: &[SyncName]) -> Result<Last> {
     let mut last = None;
     for (n, sync) in names.iter().enumerate() {
         let run = begin(store, &mapper, sync)?;
-        for number in 0..RECORDS / SYNCS / page::SIZE {
+        for number in 0..RECORDS / SYNCS / native::SIZE {
             let (page, outcomes) = &whole[number % PAGES];
-            commit(store, &run, number, page, outcomes, page::SIZE)?;
+            commit(store, &run, number, page, outcomes, native::SIZE)?;
         }
         end(store, &run)?;
         if n == 0 {

@@ -3,8 +3,6 @@
 
 mod hostile;
 mod ledger;
-mod native;
-mod page;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -17,7 +15,7 @@ use kilofold::model::{
 use kilofold::plugin::{self, Engine, Limits, NoLookup, Plugin, Settings, Source};
 use kilofold::store::{Commit, NewRun, Options, Store, Verdict};
 
-use page::Page;
+use native::Page;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -31,10 +29,10 @@ fn main() -> Result<()> {
         .measurement_time(Duration::from_millis(1500))
         .configure_from_args();
     let mut group = criterion.benchmark_group("page");
-    group.throughput(Throughput::Elements(page::SIZE as u64));
+    group.throughput(Throughput::Elements(native::SIZE as u64));
 
     let mapper = Mapper::new()?;
-    let pages = page::make(&mapper.fields(), PAGES)?;
+    let pages = native::make(&mapper.fields(), PAGES)?;
     let first = pages.first().ok_or("no page")?;
     println!("{} records, {} bytes", first.batch.len(), first.text.len());
     group.bench_function("read an answer", |b| {

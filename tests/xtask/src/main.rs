@@ -30,10 +30,14 @@ fn main() -> ExitCode {
 fn demo(args: &[String]) -> Result<(), String> {
     add_target()?;
     // The build script of the host builds the stock plugins and puts them into the program.
-    step("build", &["build", "--release", "--package", "kilofold", "--bin", "kilofold"])?;
-    let mut run = vec!["run", "--quiet", "--release", "--package", "kilofold", "--", "demo"];
-    run.extend(args.iter().map(String::as_str));
-    cargo(&run)
+    build_host()?;
+    let own = std::env::current_exe()
+        .map_err(|error| format!("the folder of built programs is not known: {error}"))?;
+    // Cargo built this program and the host into the same folder.
+    let host = own.with_file_name(format!("kilofold{}", std::env::consts::EXE_SUFFIX));
+    let mut run_args = vec!["demo"];
+    run_args.extend(args.iter().map(String::as_str));
+    run(&host.to_string_lossy(), &run_args)
 }
 
 /// Everything that must hold before a change is taken. One profile for all, so that wasmtime is built once.
@@ -51,11 +55,16 @@ fn test() -> Result<(), String> {
 /// Pictures of every page, in the target folder: both themes, and on a phone.
 fn screenshots() -> Result<(), String> {
     add_target()?;
-    step("build", &["build", "--release", "--package", "kilofold", "--bin", "kilofold"])?;
-    let test = ["test", "--release", "--package", "browser", "--test", "screenshots"];
+    build_host()?;
+    let test = ["test", "--release", "--workspace", "--test", "screenshots"];
     step("pictures", &[test.as_slice(), &["--", "--ignored", "--nocapture"]].concat())?;
     eprintln!("xtask: they are in the folder 'screenshots' of the target folder");
     Ok(())
+}
+
+/// Of the whole workspace, so that libraries have the features that they have in `test`, and are built once for both.
+fn build_host() -> Result<(), String> {
+    step("build", &["build", "--release", "--workspace", "--bin", "kilofold"])
 }
 
 /// Adds the plugins' target where it is missing; rustup is asked only then, so that this works offline.

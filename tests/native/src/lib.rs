@@ -1,13 +1,16 @@
 //! The mapping of the contact plugin as a host without plugins would have it: structs, in native code.
 
+mod page;
+
 use std::borrow::Cow;
 
 use kilofold::model::{Outcome, Output, Rejection};
 use kilofold_plugin::{Date, DateTime, Id, person};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Result;
-use super::page::Page;
+pub use page::{Page, SIZE, make};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Text that is borrowed where it has no escapes, inside an `Option` as well.
 #[derive(Deserialize)]

@@ -1,5 +1,4 @@
 //! Pages of Contacts as an org sends them.
-#![allow(dead_code, reason = "each benchmark uses its part")]
 
 use bytes::Bytes;
 use jiff::Timestamp;
