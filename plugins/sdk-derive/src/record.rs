@@ -43,10 +43,15 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
         declared.push(quote! {
             ::kilofold_plugin::Field { name: #named, required: <#ty as ::kilofold_plugin::FromCell<'_>>::REQUIRED }
         });
-        reads.push(quote! { #ident: row.field::<#ty>(#position, #named)? });
+        let before = match position.checked_sub(1) {
+            None => quote! { first },
+            Some(before) => quote! { entries[#before] },
+        };
+        reads.push(quote! { #ident: row.entry::<#ty>(#before, entries[#position], #named)? });
         seen.push(named);
     }
 
+    let count = fields.len();
     let ident = &input.ident;
     let (impl_generics, _, _) = generics.split_for_impl();
     let (_, type_generics, where_clause) = input.generics.split_for_impl();
@@ -58,6 +63,7 @@ pub(crate) fn expand(input: DeriveInput) -> Result<TokenStream> {
             fn read(
                 row: &::kilofold_plugin::Row<#lifetime>,
             ) -> ::core::result::Result<Self, ::kilofold_plugin::Reject> {
+                let (first, entries) = row.entries::<#count>();
                 ::core::result::Result::Ok(Self { #(#reads),* })
             }
         }

@@ -137,9 +137,30 @@ impl<'a> Row<'a> {
     /// When there are not so many fields.
     #[inline]
     pub fn cell(&self, position: usize) -> Cell<'a> {
-        let start = if position == 0 { self.start } else { self.cells[position - 1] >> 3 };
-        let cell = self.cells[position];
-        Cell::read(cell & 7, &self.text[start as usize..(cell >> 3) as usize])
+        let before = if position == 0 { self.start << 3 } else { self.cells[position - 1] };
+        self.between(before, self.cells[position])
+    }
+
+    /// The value that the index entry `cell` tells, whose text begins where that of the entry `before` ends.
+    #[inline]
+    pub(crate) fn between(&self, before: u32, cell: u32) -> Cell<'a> {
+        Cell::read(cell & 7, &self.text[(before >> 3) as usize..(cell >> 3) as usize])
+    }
+
+    /// The index entries of a record that has so many fields, behind one that ends where the first begins. For
+    /// `#[derive(Record)]`, which knows how many there are.
+    ///
+    /// # Panics
+    /// When there are not so many: the host broke the contract.
+    #[doc(hidden)]
+    #[inline]
+    pub fn entries<const N: usize>(&self) -> (u32, &'a [u32; N]) {
+        match self.cells.try_into() {
+            Ok(cells) => (self.start << 3, cells),
+            Err(_) => {
+                panic!("the host sent {} fields where the mapping reads {N}", self.cells.len())
+            }
+        }
     }
 
     /// The value of the field called `name`, if it comes with the batch.

@@ -71,7 +71,27 @@ impl<'a> Row<'a> {
     /// `field.missing`, `field.type` or `field.value`, naming the field.
     #[inline]
     pub fn field<T: FromCell<'a>>(&self, position: usize, name: &'static str) -> Result<T, Reject> {
-        match self.cell(position) {
+        Self::typed(self.cell(position), name)
+    }
+
+    /// The same of an index entry; see [`Row::entries`].
+    ///
+    /// # Errors
+    /// The same.
+    #[doc(hidden)]
+    #[inline]
+    pub fn entry<T: FromCell<'a>>(
+        &self,
+        before: u32,
+        entry: u32,
+        name: &'static str,
+    ) -> Result<T, Reject> {
+        Self::typed(self.between(before, entry), name)
+    }
+
+    #[inline]
+    fn typed<T: FromCell<'a>>(cell: Cell<'a>, name: &'static str) -> Result<T, Reject> {
+        match cell {
             Cell::Null => T::from_null().ok_or_else(|| missing(name)),
             cell => T::from_cell(cell).map_err(|mismatch| mismatched(mismatch, cell, name)),
         }
