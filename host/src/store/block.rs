@@ -11,7 +11,7 @@ use super::codec::{self, Put, Take};
 use super::disk::{Disk, Writes, part_key};
 use super::error::Error;
 use super::layout::Space;
-use super::texts::{Raw, Texts, Writer};
+use super::texts::{Texts, Valued, Writer};
 use crate::model::{Body, RecordId};
 
 /// Texts are gathered until a block has this many bytes.
@@ -116,7 +116,7 @@ impl<'a> Blocks<'a> {
     pub(super) fn add_raw(
         &mut self,
         id: &RecordId,
-        raw: Raw<'a>,
+        raw: Valued<'a>,
         writes: &mut Writes,
     ) -> Result<Place, Error> {
         self.open(raw.text.len(), writes)?;

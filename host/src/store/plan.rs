@@ -17,7 +17,7 @@ use super::layout::{self, Space};
 use super::meta::SyncState;
 use super::names::{Class, Names};
 use super::records::{read_id, record_key};
-use super::texts::Raw;
+use super::texts::Valued;
 use crate::model::{Batch, Body, Outcome, Output, Record, RecordId, Rejection, RunId};
 
 /// The longest key of an output, in bytes.
@@ -334,7 +334,7 @@ impl<'a> Planner<'a> {
     fn add_raw(&mut self, batch: &'a Batch, i: usize) -> Result<Place, Error> {
         let record = &batch.records[i];
         let base = record.at.start as usize;
-        let raw = Raw { text: batch.raw(i), leaves: batch.leaves(i), base };
+        let raw = Valued { text: batch.raw(i), values: batch.leaves(i), base };
         self.blocks.add_raw(&record.id, raw, &mut self.writes)
     }
 

@@ -9,7 +9,7 @@ use crate::store::codec::{self, Put, Take};
 use crate::store::entry::{Entry, Held};
 use crate::store::layout::Space;
 use crate::store::meta::{Meta, SyncState};
-use crate::store::texts::{Raw, Writer};
+use crate::store::texts::{Valued, Writer};
 
 fn entry() -> Entry {
     Entry {
@@ -113,7 +113,7 @@ const STATE_2: &str = "01b6eacbaee807010203040506647b22636f7665726564223a332c226
 const META_2: &str = "0163dbb0c2020901808080808020800103";
 /// What [`Packer`] packs. The first format was written up to and with version 0.1 of the layout.
 #[test]
-fn blocks_of_both_formats_are_read_for_ever() {
+fn blocks_of_all_formats_are_read_for_ever() {
     let read = |bytes: Vec<u8>| Block::read(7, &Space::Block.number(7), bytes).unwrap();
     let first = read(unhex(BLOCK_1));
     assert_eq!(first.text(0, &id(1)).unwrap(), "{\"n\":1}");
@@ -125,21 +125,24 @@ fn blocks_of_both_formats_are_read_for_ever() {
     let leaves = [Span::new(5..11)];
     let mut writer = Writer::default();
     for (n, text) in (1..).zip(&raws) {
-        writer.add_raw(&id(n), Raw { text, leaves: &leaves, base: 0 });
+        writer.add_raw(&id(n), Valued { text, values: &leaves, base: 0 });
         let body = format!("{{\"name\":\"abc{n}\",\"n\":{n}}}");
         let values = vec![Span::new(8..14), Span::new(19..20)];
         writer.add_body(&id(n), 4, &Body::with_values(body, values));
     }
     let bytes = writer.take(<[u8]>::to_vec);
-    assert_eq!(hex(&bytes), BLOCK_2);
-    let second = read(unhex(BLOCK_2));
-    assert_eq!(second.text(2, &id(2)).unwrap(), "{\"N\":\"abc2\"}");
-    assert_eq!(second.text(3, &id(2)).unwrap(), "{\"name\":\"abc2\",\"n\":2}");
-    assert!(second.text(3, &id(1)).is_err());
+    assert_eq!(hex(&bytes), BLOCK_3);
+    for block in [BLOCK_2, BLOCK_3] {
+        let block = read(unhex(block));
+        assert_eq!(block.text(2, &id(2)).unwrap(), "{\"N\":\"abc2\"}");
+        assert_eq!(block.text(3, &id(2)).unwrap(), "{\"name\":\"abc2\",\"n\":2}");
+        assert!(block.text(3, &id(1)).is_err());
+    }
 }
 
 const BLOCK_1: &str = "0230303330303030303030303030303107303033303030303030303030303032087b226e223a317d7b22c3a9223a327d";
 const BLOCK_2: &str = "7b224e223a2261626331227d317b224e223a2261626332227d3200003030333030303030303030303030310c0502087b226e616d65223a052c226e223a017d0100010201000e320c0500020104000000320000000200";
+const BLOCK_3: &str = "226162633122312261626332223204003030333030303030303030303030310001057b224e223a017d01060702087b226e616d65223a052c226e223a017d0100010201040e3200010607000201040000003f0000000300";
 const ENTRY_1: &str = "01384b5a0b1eb08cd7c0df5fefcdab8967452301ac02f0a204350d656d61696c2e696e76616c69640c\
     6e6f204020696e2027c3a42705456d61696c020009000100000000000000070361406209010200000000000000";
 const STATE_1: &str = "016c217d1fe807010203040506647b22636f7665726564223a332c226f70656e223a7b227363616e22\

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::leaves;
+use crate::model::{Span, leaves};
 
 fn id(n: u32) -> RecordId {
     RecordId::parse(&format!("003{n:012}")).unwrap()
@@ -23,6 +23,10 @@ fn body(fields: &[(&str, String)]) -> Body {
 struct Made {
     owner: u32,
     raw: Option<String>,
+    /// What lies before the record where its values are told.
+    base: usize,
+    /// Its values are not told as they should be.
+    strange: bool,
     bodies: Vec<(u16, Body)>,
 }
 
@@ -55,8 +59,10 @@ fn made() -> impl Strategy<Value = Made> {
         },
     );
     let body = (0_u16..3, prop_oneof![4 => known, 1 => wild]);
-    (0_u32..4, prop::option::of(raw), prop::collection::vec(body, 0..3))
-        .prop_map(|(owner, raw, bodies)| Made { owner, raw, bodies })
+    let told = (0_usize..9, prop::bool::weighted(0.1));
+    (0_u32..4, prop::option::of(raw), told, prop::collection::vec(body, 0..3)).prop_map(
+        |(owner, raw, (base, strange), bodies)| Made { owner, raw, base, strange, bodies },
+    )
 }
 
 /// The payload of these texts, and what its texts must be.
@@ -66,10 +72,11 @@ fn written<'a>(
     places: &'a [Vec<Span>],
 ) -> (Vec<u8>, Vec<(RecordId, String)>) {
     let mut texts = Vec::new();
-    for (Made { owner, raw, bodies }, leaves) in all.iter().zip(places) {
+    for (Made { owner, raw, base, bodies, .. }, values) in all.iter().zip(places) {
         let id = id(*owner);
         if let Some(text) = raw {
-            assert_eq!(writer.add_raw(&id, Raw { text, leaves, base: 0 }) as usize, texts.len());
+            let raw = Valued { text, values, base: *base };
+            assert_eq!(writer.add_raw(&id, raw) as usize, texts.len());
             texts.push((id, text.clone()));
         }
         for (kind, body) in bodies {
@@ -81,7 +88,17 @@ fn written<'a>(
 }
 
 fn places(all: &[Made]) -> Vec<Vec<Span>> {
-    all.iter().map(|made| made.raw.as_deref().and_then(leaves).unwrap_or_default()).collect()
+    let told = |made: &Made| {
+        let mut values = made.raw.as_deref().and_then(leaves).unwrap_or_default();
+        let base = u32::try_from(made.base).unwrap();
+        values.iter_mut().for_each(|value| value.start += base);
+        if made.strange {
+            values.reverse();
+            values.push(Span { start: base, len: 99 });
+        }
+        values
+    };
+    all.iter().map(told).collect()
 }
 
 fn check(payload: Vec<u8>, texts: &[(RecordId, String)]) {
@@ -138,7 +155,7 @@ fn of_a_body_little_is_left() {
     let mut left = Vec::new();
     for (n, (text, leaves)) in raws.iter().zip(&places).enumerate() {
         let id = id(u32::try_from(n).unwrap());
-        writer.add_raw(&id, Raw { text, leaves, base: 0 });
+        writer.add_raw(&id, Valued { text, values: leaves, base: 0 });
         let before = writer.bytes();
         let fields = [
             ("mail", format!("\"a{n}@x\"")),
@@ -151,4 +168,38 @@ fn of_a_body_little_is_left() {
     // The first body brings the names. Of the others there are: form, what was learned, three bits, a length, an age.
     assert!(left[0] > 40, "{left:?}");
     assert_eq!(left[1..], [5; 19]);
+}
+
+#[test]
+fn of_a_record_what_changes_is_left() {
+    let mut writer = Writer::default();
+    let with = |n: u32, parent: &str| {
+        let boss = if n.is_multiple_of(2) { "null" } else { parent };
+        format!(
+            r#"{{"attributes":{{"type":"Contact"}},"Name":"Ada {n}","Title":null,"Boss":{boss}}}"#
+        )
+    };
+    let raws: Vec<String> = (0..9).map(|n| with(n, r#"{"Name":"Grace"}"#)).collect();
+    let places: Vec<Vec<Span>> = raws.iter().map(|raw| leaves(raw).unwrap()).collect();
+    let mut left = Vec::new();
+    for (n, (text, values)) in (0..).zip(raws.iter().zip(&places)) {
+        let before = writer.bytes();
+        writer.add_raw(&id(n), Valued { text, values, base: 0 });
+        left.push(writer.bytes() - before);
+    }
+    // The first of each shape bring the names. Of the others: form, two for the id, shape, bits, a length, a name.
+    assert!(left[..2].iter().all(|&left| left > 60), "{left:?}");
+    assert_eq!(left[2..], [13; 7]);
+}
+
+#[test]
+fn records_of_too_many_shapes_are_whole() {
+    let mut writer = Writer::default();
+    let raws: Vec<String> = (0..SHAPES + 3).map(|n| format!(r#"{{"N{n}":"value"}}"#)).collect();
+    let places: Vec<Vec<Span>> = raws.iter().map(|raw| leaves(raw).unwrap()).collect();
+    for (text, values) in raws.iter().zip(&places) {
+        writer.add_raw(&id(1), Valued { text, values, base: 0 });
+    }
+    let texts: Vec<_> = raws.iter().map(|raw| (id(1), raw.clone())).collect();
+    check(writer.take(<[u8]>::to_vec), &texts);
 }
