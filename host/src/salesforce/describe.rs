@@ -235,6 +235,15 @@ impl Org {
     /// Describes an object. Within [`super::OrgSettings::describe_age`] no call is made, not after a restart either; after
     /// it Salesforce is asked whether anything changed.
     pub async fn describe(&self, who: &Caller, object: &str) -> Result<Arc<Describe>, Error> {
+        self.describe_dated(who, object).await.map(|(describe, _)| describe)
+    }
+
+    /// The same, and what the org's clock showed, if Salesforce was asked.
+    pub async fn describe_dated(
+        &self,
+        who: &Caller,
+        object: &str,
+    ) -> Result<(Arc<Describe>, Option<Stamp>), Error> {
         soql::object_name(object)?;
         let shared = self.shared();
         let slot = shared.describes.slot(&who.connection, object);
@@ -250,7 +259,7 @@ impl Org {
             && known.asked <= now
             && now.since(known.asked) < shared.settings.describe_age
         {
-            return Ok(known.describe.clone());
+            return Ok((known.describe.clone(), None));
         }
         let modified = known.as_ref().and_then(|known| known.modified.clone());
         let build = |session: &Session| {
@@ -267,12 +276,13 @@ impl Org {
             }
         };
         let ask = Ask::new(who, Purpose::Describe, object);
-        let known = shared.data(ask, build, read).await?.value;
+        let got = shared.data(ask, build, read).await?;
+        let known = got.value;
         slot.doubted.store(false, Ordering::Relaxed);
         shared.keep_describe(name(), &known).await;
         let describe = known.describe.clone();
         *held = Some(known);
-        Ok(describe)
+        Ok((describe, got.date))
     }
 
     /// Has an object described anew when it is next needed, if what is known of it is older than `since`; whether it is.

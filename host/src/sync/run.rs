@@ -111,8 +111,11 @@ async fn carry(
 /// Chooses what to read: the fields, the window, the query.
 async fn open(job: &Job, run: RunId, hold: &Hold, seat: Option<Seat>) -> Result<Reader, Error> {
     let caller = job.caller(run, hold.name());
-    let object = job.org.describe(&caller, &job.sync.object).await?;
-    let now = job.org.server_time(&caller).await?;
+    let (object, told) = job.org.describe_dated(&caller, &job.sync.object).await?;
+    let now = match told {
+        Some(now) => now,
+        None => job.org.server_time(&caller).await?,
+    };
     let selected = select(&job.sync, &job.plugin.description().reads, &object)?;
     let here = job.here(run).await?;
     let window = window::open(&here.cursor_after, &selected.tracking, now, job.pace());
