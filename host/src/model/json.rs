@@ -283,28 +283,50 @@ impl<'a> Json<'a> {
     }
 }
 
+/// Whether a text stands in a JSON string as it is: without quotes, backslashes and control characters. Eight bytes at a
+/// time.
+pub fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let found = chunks.iter().fold(0, |found, chunk| found | special(*chunk));
+    // The last eight bytes, some of them once more, are quicker than the rest one by one.
+    let of_rest = match bytes.last_chunk::<8>() {
+        Some(last) => special(*last) == 0,
+        None => !rest.iter().any(is_special),
+    };
+    found == 0 && of_rest
+}
+
 /// Where the first byte stands, at or after `at`, that ends or interrupts a string: a quote, a backslash, a control
 /// character. Eight bytes at a time; the end of the text when there is none.
 #[inline]
 fn plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    // The high bit of every byte that is zero, exact up to and with the first of them.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (quote | backslash | control) & HIGH;
+        let found = special(*chunk);
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let special = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
     let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(special).map_or(bytes.len(), |more| at + more)
+    rest.iter().position(is_special).map_or(bytes.len(), |more| at + more)
+}
+
+/// The high bit of every byte that ends or interrupts a string, exact up to and with the first of them.
+#[inline]
+fn special(chunk: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    let word = u64::from_le_bytes(chunk);
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quote = zeros(word ^ (ONES * u64::from(b'"')));
+    let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (quote | backslash | control) & HIGH
+}
+
+fn is_special(byte: &u8) -> bool {
+    *byte == b'"' || *byte == b'\\' || *byte < 0x20
 }
 
 #[cfg(test)]
@@ -404,6 +426,21 @@ mod tests {
             bytes.extend_from_slice("é~ !]".as_bytes());
             bytes[before + at] = end;
             prop_assert_eq!(plain(&bytes, before), before + at);
+        }
+    }
+
+    #[test]
+    fn plain_text_is_told_from_other_text() {
+        for len in 0..40 {
+            let text = "é~".repeat(len);
+            assert!(is_plain(&text));
+            for (at, _) in text.char_indices() {
+                for special in ['"', '\\', '\n', '\0', '\u{1f}'] {
+                    let mut text = text.clone();
+                    text.insert(at, special);
+                    assert!(!is_plain(&text), "{text:?}");
+                }
+            }
         }
     }
 

@@ -413,6 +413,8 @@ impl Inner {
                 break;
             }
             let (fault, named) = match attempt {
+                // As nearly always.
+                Ok(mapped) if slice == (0..records) => return Ok((mapped, 0)),
                 Ok(mapped) => {
                     plan.mapped(started.elapsed());
                     for (outcome, mapped) in outcomes[slice].iter_mut().zip(mapped) {

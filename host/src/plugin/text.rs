@@ -1,5 +1,7 @@
 //! Guest text made safe to show, and text as JSON.
 
+use crate::model::is_plain;
+
 /// Cuts to `max` bytes and takes out what could mislead a terminal or a page: control and direction characters.
 pub(super) fn clean(text: &str, max: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(max));
@@ -25,8 +27,14 @@ fn misleading(c: char) -> bool {
 /// Appends text as a JSON string, quotes included.
 pub(super) fn push_json(out: &mut String, text: &str) {
     out.push('"');
+    push_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends text as it stands between the quotes of a JSON string.
+pub(super) fn push_escaped(out: &mut String, text: &str) {
     let mut from = 0;
-    if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+    if !is_plain(text) {
         for (at, byte) in text.bytes().enumerate() {
             if !needs_escape(byte) {
                 continue;
@@ -49,7 +57,6 @@ pub(super) fn push_json(out: &mut String, text: &str) {
         }
     }
     out.push_str(text.get(from..).unwrap_or_default());
-    out.push('"');
 }
 
 fn needs_escape(byte: u8) -> bool {

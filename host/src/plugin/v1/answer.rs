@@ -19,24 +19,45 @@ const REASON: usize = 1 << 10;
 pub(in crate::plugin) struct Kind {
     pub(in crate::plugin) name: Arc<str>,
     pub(in crate::plugin) fields: Vec<String>,
-    /// `{"first":`, `,"second":` and so on.
-    pub(in crate::plugin) heads: Vec<String>,
+    pub(in crate::plugin) heads: Vec<Head>,
+    /// What a body takes beside its values, in bytes, at most.
+    pub(in crate::plugin) frame: usize,
     /// Its only declared field is `*`: the author makes the whole body.
     pub(in crate::plugin) open: bool,
 }
 
+/// What stands before a value of a body: `{"first":`, `,"second":` and so on, and the quotes of texts with them, so that
+/// a value is put down in two pieces.
+#[derive(Debug, Clone)]
+pub(in crate::plugin) struct Head {
+    /// By whether the value before is a text, and then whether this one is.
+    forms: [[String; 2]; 2],
+}
+
+impl Head {
+    fn new(first: bool, field: &str) -> Self {
+        let mut plain = String::from(if first { "{" } else { "," });
+        push_json(&mut plain, field);
+        plain.push(':');
+        let form = |before, after| format!("{before}{plain}{after}");
+        Self { forms: [[form("", ""), form("", "\"")], [form("\"", ""), form("\"", "\"")]] }
+    }
+
+    /// The head of a value behind a text or none; a text brings its first quote with it, and leaves its last one to the next.
+    pub(in crate::plugin) fn form(&self, behind_text: bool, text: bool) -> &str {
+        &self.forms[usize::from(behind_text)][usize::from(text)]
+    }
+}
+
 impl Kind {
     pub(in crate::plugin) fn new(name: &str, fields: &[String]) -> Self {
-        let head = |(i, field): (usize, &String)| {
-            let mut head = String::from(if i == 0 { "{" } else { "," });
-            push_json(&mut head, field);
-            head.push(':');
-            head
-        };
+        let head = |(i, field): (usize, &String)| Head::new(i == 0, field);
+        let heads: Vec<Head> = fields.iter().enumerate().map(head).collect();
         Self {
             name: name.into(),
             fields: fields.to_vec(),
-            heads: fields.iter().enumerate().map(head).collect(),
+            frame: heads.iter().map(|head| head.form(true, true).len()).sum::<usize>() + 2,
+            heads,
             open: fields == ["*"],
         }
     }
@@ -179,7 +200,8 @@ impl Answer {
         if output.key.len() > KEY {
             return Err(format!("an output '{kind}' has a key of more than {}", size(KEY as u64)));
         }
-        if output.key.chars().any(char::is_control) {
+        let plain = |byte| matches!(byte, b' '..=b'~');
+        if !output.key.bytes().all(plain) && output.key.chars().any(char::is_control) {
             return Err(format!("an output '{kind}' has a control character in its key"));
         }
         if output.body.len() > self.sizes.body {

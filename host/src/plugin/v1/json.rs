@@ -105,7 +105,7 @@ fn body(kind: &Kind, text: &str) -> Result<String, String> {
         .map_err(|error| at(&error))?;
     let mut body = String::with_capacity(text.len() + 16);
     for (head, value) in kind.heads.iter().zip(fields) {
-        body.push_str(head);
+        body.push_str(head.form(false, false));
         body.push_str(value.map_or("null", RawValue::get));
     }
     if kind.heads.is_empty() {

@@ -5,7 +5,7 @@ use super::types::Verdict;
 use super::wire;
 use crate::model::{Body, Outcome, Output, Span};
 use crate::plugin::fault::Fault;
-use crate::plugin::text::{clean, is_json, is_number, push_json};
+use crate::plugin::text::{clean, is_json, is_number, push_escaped};
 
 /// The two texts that cells lie in.
 struct Texts<'a> {
@@ -102,31 +102,51 @@ fn output(kind: u16, cells: &[u64], kinds: &[Kind], texts: &Texts<'_>) -> Result
 
 fn body(kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<Body, String> {
     let lengths = cells.iter().map(|cell| (cell >> 4 & 0x0fff_ffff) as usize).sum::<usize>();
-    let heads = kind.heads.iter().map(|head| head.len() + 4).sum::<usize>();
     // Only a hint: the lengths are not checked yet.
-    let mut body = String::with_capacity((lengths + heads + 1).min(64 << 10));
+    let mut body = String::with_capacity((lengths + kind.frame).min(64 << 10));
     let mut values = Vec::with_capacity(cells.len());
+    let mut behind_text = false;
     for ((cell, head), field) in cells.iter().zip(&kind.heads).zip(&kind.fields) {
-        body.push_str(head);
-        let start = body.len();
         let at = |reason: String| format!("field '{field}' of '{}': {reason}", kind.name);
-        match value(*cell, texts).map_err(at)? {
-            Value::Null => body.push_str("null"),
-            Value::Text(text) => push_json(&mut body, text),
-            Value::Number(text) if is_number(text) => body.push_str(text),
-            Value::Boolean(text @ ("true" | "false")) => body.push_str(text),
-            Value::Json(text) if is_json(text) => body.push_str(text),
-            Value::Number(text) => return Err(at(format!("'{}' is no number", clean(text, 60)))),
-            Value::Boolean(text) => return Err(at(format!("'{}' is no boolean", clean(text, 60)))),
-            Value::Json(text) => return Err(at(format!("'{}' is not JSON", clean(text, 60)))),
+        let value = value(*cell, texts).map_err(at)?;
+        if let Value::Text(text) = value {
+            body.push_str(head.form(behind_text, true));
+            let start = body.len() - 1;
+            push_escaped(&mut body, text);
+            values.push(Span::new(start..body.len() + 1));
+            behind_text = true;
+        } else {
+            let spelled = value.spelled().map_err(at)?;
+            body.push_str(head.form(behind_text, false));
+            let start = body.len();
+            body.push_str(spelled);
+            values.push(Span::new(start..body.len()));
+            behind_text = false;
         }
-        values.push(Span::new(start..body.len()));
     }
-    if kind.heads.is_empty() {
-        body.push('{');
-    }
-    body.push('}');
+    body.push_str(match (kind.heads.is_empty(), behind_text) {
+        (true, _) => "{}",
+        (false, true) => "\"}",
+        (false, false) => "}",
+    });
     Ok(Body::with_values(body, values))
+}
+
+impl<'a> Value<'a> {
+    /// How JSON spells a value that is no text; else what is wrong with it.
+    fn spelled(self) -> Result<&'a str, String> {
+        match self {
+            Self::Null => Ok("null"),
+            Self::Number(text) if is_number(text) => Ok(text),
+            Self::Boolean(text @ ("true" | "false")) => Ok(text),
+            Self::Json(text) if is_json(text) => Ok(text),
+            Self::Number(text) => Err(format!("'{}' is no number", clean(text, 60))),
+            Self::Boolean(text) => Err(format!("'{}' is no boolean", clean(text, 60))),
+            Self::Json(text) | Self::Text(text) => {
+                Err(format!("'{}' is not JSON", clean(text, 60)))
+            }
+        }
+    }
 }
 
 /// Exactly so many cells, each a text or null.
