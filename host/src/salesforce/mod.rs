@@ -45,5 +45,5 @@ pub use redirect::{PAGE as CALLBACK_PATH, Redirect};
 pub use retry::{Policy, Trouble};
 pub use seal::SealKey;
 pub use settings::{ConnectionSettings, Grant, OrgSettings};
-pub use together::{Seat, SharedCall, seats};
+pub use together::{MOST_TOGETHER, Seat, SharedCall, seats};
 pub use told::{Beside, RETRIES_KEPT};

@@ -21,8 +21,8 @@ use super::{Error, Refusal};
 use crate::model::{Caller, ConnectionName, Purpose, Selection, SyncName};
 use crate::quota::LimitKind;
 
-/// The queries that one call may hold.
-const PARTS: usize = 5;
+/// The most queries that one call may hold, and so the most syncs that start as one.
+pub const MOST_TOGETHER: usize = 5;
 
 /// How long the others are waited for: a run may have to describe its object first, or to renew a session.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -137,7 +137,7 @@ impl Party {
         }
         for mut group in by.into_values() {
             while !group.is_empty() {
-                let rest = group.split_off(group.len().min(PARTS));
+                let rest = group.split_off(group.len().min(MOST_TOGETHER));
                 appoint(group);
                 group = rest;
             }

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{SyncConfig, When};
 use crate::events::Bus;
 use crate::model::{Ending, Run, RunId, Scan, Stamp, SyncName, Trigger};
+use crate::salesforce::MOST_TOGETHER;
 
 /// What a run of a sync does. There is one run of a sync at a time, whatever it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +62,11 @@ pub struct RunResult {
     pub quiet: bool,
 }
 
-/// Whether a run asked what is new and found next to nothing: so little that what [`plan::MOST_TOGETHER`] such runs find
+/// Whether a run asked what is new and found next to nothing: so little that what [`MOST_TOGETHER`] such runs find
 /// fits into one page of this many records. Of the next one that is expected as well.
 pub fn is_quiet(run: &Run, page_size: u16) -> bool {
     let asked = run.window.is_some_and(|window| window.scan == Scan::ByStamp);
-    let share = u64::from(page_size) / plan::MOST_TOGETHER as u64;
+    let share = u64::from(page_size) / MOST_TOGETHER as u64;
     asked && run.trigger.reads() && run.pages <= 1 && run.counts.fetched <= share
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::When;
 use crate::model::{Ending, Stamp, Trigger};
+use crate::salesforce::MOST_TOGETHER;
 
 /// The most that a start is put off, so that many hosts and syncs do not ask at one moment.
 const MOST_JITTER: Duration = Duration::from_secs(30);
@@ -16,9 +17,6 @@ const LEAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The least time between the end of a run for want of a connection and the next.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
-
-/// The most syncs that start as one: so many queries fit into one call.
-pub const MOST_TOGETHER: usize = 5;
 
 /// What is known of the last run of a sync.
 #[derive(Debug, Clone, PartialEq)]
