@@ -1,6 +1,9 @@
 //! Deliveries over real sockets, from a real store to a receiver that fails as it is told.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "stored/mod.rs"]
+mod stored;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,11 +17,8 @@ use kilofold::clock::Clock;
 use kilofold::config::{AlertConfig, Config, DeliverConfig, DeliverForm, Secret};
 use kilofold::deliver;
 use kilofold::events::{Bus, Event};
-use kilofold::model::{
-    ConnectionName, ConsumerName, Counts, Cursor, Ending, Outcome, Output, PageNote, Run,
-    Selection, Stamp, SyncName, Timing, Trigger,
-};
-use kilofold::store::{Commit, FeedRules, NewRun, Options, Store, Verdict};
+use kilofold::model::{ConsumerName, Counts, Ending, Stamp};
+use kilofold::store::{FeedRules, Options, Store};
 use kilofold::web::Reader;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -154,64 +154,15 @@ fn open(folder: &std::path::Path) -> Store {
     Store::open(folder, &Options::default()).unwrap()
 }
 
-fn begin(store: &Store) -> Run {
-    store
-        .begin_run(NewRun {
-            sync: SyncName::new("Contact").unwrap(),
-            object: "Contact".to_owned(),
-            connection: ConnectionName::new("main").unwrap(),
-            trigger: Trigger::Manual,
-            started: Stamp::now(),
-            cursor_before: Cursor::default(),
-            plugin: None,
-            quota_before: None,
-        })
-        .unwrap()
-}
-
 /// Commits a batch of people with these bodies; numbers go on from those of the batch before.
 fn commit(store: &Store, first: usize, bodies: &[&str]) {
-    let sync = SyncName::new("Contact").unwrap();
-    let run = begin(store);
-    let ids: Vec<String> =
-        (first..).take(bodies.len()).map(|n| format!("0034C0000{n:06}")).collect();
-    let records: Vec<String> = ids
-        .iter()
-        .map(|id| format!(r#"{{"attributes":{{"type":"Contact"}},"Id":"{id}","SystemModstamp":"2022-02-15T06:21:19.000+0000"}}"#))
-        .collect();
-    let count = bodies.len();
-    let text = format!(r#"{{"totalSize":{count},"done":true,"records":[{}]}}"#, records.join(","));
-    let selection = Selection::new(&[], Some("SystemModstamp"));
-    let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
-    let known = store.known(&sync, &batch).unwrap();
-    let became = |(id, body): (&String, &&str)| {
-        let output =
-            Output { kind: "person".into(), key: id.clone(), body: (*body).to_owned().into() };
-        Verdict::Became(Outcome::Mapped(vec![output]))
-    };
-    let outcomes: Vec<Verdict> = ids.iter().zip(bodies).map(became).collect();
-    let page = PageNote {
-        page: 0,
-        at: Stamp::now(),
-        bytes: 100,
-        counts: Counts::default(),
-        timing: Timing::default(),
-        request_id: None,
-    };
-    let commit = Commit {
-        run: run.id,
-        sync: &sync,
-        batch: &batch,
-        known,
-        outcomes,
-        cursor: Cursor::default(),
-        page,
-        calls: 1,
-        maker: None,
-        remap: None,
-        keep_raw: false,
-    };
-    store.commit(commit).unwrap();
+    let run = stored::begin(store, "Contact");
+    let came = (first..).zip(bodies).map(|(n, body)| {
+        let id = format!("0034C0000{n:06}");
+        let became = stored::person(&id, body);
+        (id, "null", became)
+    });
+    stored::commit(store, &run, 15, came.collect());
     store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap();
 }
 
@@ -493,7 +444,7 @@ async fn alerts_once_and_again_when_it_is_over() {
         tokio::spawn(alerts.unwrap().run(stop.clone()))
     };
     let end = |bus: &Bus, ending: Ending| {
-        let run = begin(&store);
+        let run = stored::begin(&store, "Contact");
         store.end_run(run.id, ending.clone(), Stamp::now(), |_| ()).unwrap();
         let (sync, counts) = (run.sync, Counts::default());
         bus.emit(Event::RunEnded { run: run.id, sync, ending, counts, calls: 1, took_ms: 1 });

@@ -4,7 +4,7 @@
 #[path = "web/env.rs"]
 mod env;
 
-use env::{Env, header, imported, json, run};
+use env::{Env, begin, header, imported, json};
 use kilofold::model::{Ending, RunId, Stamp, SyncName};
 use kilofold::web::{Access, Client, Listener, Role, client, guard, tls, view};
 use serde_json::Value;
@@ -65,7 +65,7 @@ async fn says_what_the_store_says() {
 async fn lists_go_on_where_they_ended() {
     let env = Env::new(None).await;
     for _ in 0..7 {
-        run(&env.store, "Contact");
+        begin(&env.store, "Contact");
     }
     let mut seen = Vec::new();
     let mut before: Option<RunId> = None;
@@ -194,7 +194,7 @@ async fn the_token_is_wanted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_shows_runs_and_trusts_no_text() {
     let env = Env::new(None).await;
-    let failed = run(&env.store, "Contact");
+    let failed = begin(&env.store, "Contact");
     let message = "</td><script>alert(1)</script>{{nonce}}".to_owned();
     let ending = Ending::Failed { code: "org.refused".to_owned(), message };
     env.store.end_run(failed.id, ending, Stamp::now(), |_| ()).unwrap();

@@ -4,13 +4,10 @@
 #[path = "web/env.rs"]
 mod env;
 
-use bytes::Bytes;
-use env::{Env, header, imported, run};
+use env::{Env, begin, commit, header, imported, person};
 use kilofold::events::Event;
-use kilofold::model::{
-    Counts, Cursor, Ending, Outcome, Output, PageNote, Selection, Stamp, SyncName, Timing,
-};
-use kilofold::store::{Commit, Store, Verdict};
+use kilofold::model::{Ending, Stamp};
+use kilofold::store::Store;
 use kilofold::web::view;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,7 +97,7 @@ async fn the_feed_is_read_by_names_and_acknowledged() {
     tokio::task::spawn_blocking(move || {
         let day = std::time::Duration::from_secs(86_400);
         let rules = kilofold::store::FeedRules { age: day, entries: 1, hold: day, quiet: day };
-        let run = run(&store, "Contact");
+        let run = begin(&store, "Contact");
         store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap();
         again(&store);
         assert_eq!(store.trim_feed(&rules, Stamp::now().plus(day * 2)).unwrap(), 1);
@@ -140,41 +137,11 @@ async fn metrics_tell_what_is_and_what_happened() {
 
 /// A second change of the output that [`imported`] made.
 fn again(store: &Store) {
-    let sync = SyncName::new("Contact").unwrap();
-    let run = run(store, "Contact");
-    let text = r#"{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Contact"},"Id":"0034C00000VaYfKQAV","Email":"a@b","SystemModstamp":"2022-02-16T06:21:19.000+0000"}]}"#;
-    let selection = Selection::new(&["Email".to_owned()], Some("SystemModstamp"));
-    let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
-    let known = store.known(&sync, &batch).unwrap();
-    let output = Output {
-        kind: "person".into(),
-        key: "0034C00000VaYfKQAV".to_owned(),
-        body: r#"{"n":2}"#.into(),
-    };
-    let page = PageNote {
-        page: 0,
-        at: Stamp::now(),
-        bytes: 100,
-        counts: Counts::default(),
-        timing: Timing::default(),
-        request_id: None,
-    };
-    store
-        .commit(Commit {
-            run: run.id,
-            sync: &sync,
-            batch: &batch,
-            known,
-            outcomes: vec![Verdict::Became(Outcome::Mapped(vec![output]))],
-            cursor: Cursor::default(),
-            page,
-            calls: 1,
-            maker: None,
-            remap: None,
-            keep_raw: true,
-        })
-        .unwrap();
+    let id = "0034C00000VaYfKQAV";
+    let came = (id.to_owned(), "\"a@b\"", person(id, r#"{"n":2}"#));
+    commit(store, &begin(store, "Contact"), 16, vec![came]);
 }
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_are_told_as_they_happen() {
     let env = Env::new(None).await;

@@ -88,22 +88,30 @@ pub(super) fn commit(
     outcomes: Vec<Verdict>,
     cursor: Cursor,
 ) -> Committed {
-    let known = store.known(sync, batch).unwrap();
-    let page = page(7);
-    let commit = Commit {
+    attempt(store, run, sync, batch, outcomes, cursor).unwrap()
+}
+
+fn attempt(
+    store: &Store,
+    run: RunId,
+    sync: &SyncName,
+    batch: &Batch,
+    outcomes: Vec<Verdict>,
+    cursor: Cursor,
+) -> Result<Committed, Error> {
+    store.commit(Commit {
         run,
         sync,
         batch,
-        known,
+        known: store.known(sync, batch)?,
         outcomes,
         cursor,
-        page,
+        page: page(7),
         calls: 1,
         maker: None,
         remap: None,
         keep_raw: true,
-    };
-    store.commit(commit).unwrap()
+    })
 }
 
 /// How many stored texts are picked.
@@ -508,22 +516,7 @@ fn texts_are_kept_only_when_wanted_and_wrong_commits_change_nothing() {
 
     let third = batch(&[(id(3), 1, false, "{}".into())]);
     let attempt = |run: RunId, outcomes: Vec<Verdict>| {
-        let known = store.known(&sync, &third).unwrap();
-        let (batch, sync, page, cursor) = (&third, &sync, page(1), cursor(2));
-        let commit = Commit {
-            run,
-            sync,
-            batch,
-            known,
-            outcomes,
-            cursor,
-            page,
-            calls: 1,
-            maker: None,
-            remap: None,
-            keep_raw: true,
-        };
-        store.commit(commit).unwrap_err().code()
+        attempt(&store, run, &sync, &third, outcomes, cursor(2)).unwrap_err().code()
     };
     assert_eq!(attempt(run, vec![]), "store.verdicts");
     assert_eq!(attempt(run, vec![Verdict::Unchanged]), "store.not-stored");

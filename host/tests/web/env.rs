@@ -5,23 +5,24 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+#[path = "../stored/mod.rs"]
+mod stored;
+
 use futures::future::BoxFuture;
 use kilofold::app;
 use kilofold::clock::Clock;
 use kilofold::config::Config;
 use kilofold::events::Bus;
-use kilofold::model::{
-    Counts, Cursor, Ending, Outcome, Output, PageNote, Pause, Rejection, Run, Selection, Stamp,
-    SyncName, Timing, Trigger,
-};
+use kilofold::model::{Ending, Outcome, Pause, Rejection, Run, Stamp, SyncName};
 use kilofold::schedule::{Handle, Job, Options, PauseStore, RunResult, Runner, Scheduler, Work};
-use kilofold::store::{Commit, NewRun, Store, Verdict};
+use kilofold::store::Store;
 use kilofold::web::{Access, Client, Listener, Parts, Problem, Reader, Role, client, tls};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+
+pub use stored::{begin, commit, person};
 
 pub const CONFIG: &str = r#"
 [org]
@@ -41,6 +42,10 @@ object = "Lead"
 plugin = "lead-to-person"
 every = "1h"
 enabled = false
+[[deliver]]
+name = "hook"
+url = "http://127.0.0.1:9/a-secret-path?token=secret"
+kinds = ["person"]
 "#;
 
 /// What the schedule was asked to run.
@@ -114,7 +119,7 @@ impl Env {
         let ran = Arc::new(Recorder::default());
         // The last run was a moment ago, so that nothing is due by itself.
         let jobs = config.syncs.iter().map(|sync| {
-            let run = run(&store, sync.name.as_str());
+            let run = begin(&store, sync.name.as_str());
             Job::new(
                 sync,
                 Some(&store.end_run(run.id, Ending::Succeeded, Stamp::now(), |_| ()).unwrap()),
@@ -191,74 +196,24 @@ impl Env {
     }
 }
 
-pub fn run(store: &Store, sync: &str) -> Run {
-    store
-        .begin_run(NewRun {
-            sync: SyncName::new(sync).unwrap(),
-            object: sync.to_owned(),
-            connection: kilofold::model::ConnectionName::new("main").unwrap(),
-            trigger: Trigger::Manual,
-            started: Stamp::now(),
-            cursor_before: Cursor::default(),
-            plugin: None,
-            quota_before: None,
-        })
-        .unwrap()
-}
-
 /// A run of three records: mapped, skipped, failed.
 pub fn imported(store: &Store) -> Run {
-    let sync = SyncName::new("Contact").unwrap();
-    let run = run(store, "Contact");
+    let run = begin(store, "Contact");
     let ids = ["0034C00000VaYfKQAV", "0034C00000VaYfL", "0034C00000VaYfM"];
-    let records: Vec<String> = ids
-        .iter()
-        .map(|id| {
-            let rest = r#""Email":"<b>\u001b[2J","SystemModstamp":"2022-02-15T06:21:19.000+0000""#;
-            format!(r#"{{"attributes":{{"type":"Contact"}},"Id":"{id}",{rest}}}"#)
-        })
-        .collect();
-    let text = format!(r#"{{"totalSize":3,"done":true,"records":[{}]}}"#, records.join(","));
-    let selection = Selection::new(&["Email".to_owned()], Some("SystemModstamp"));
-    let batch = selection.read_answer(&Bytes::from(text)).unwrap().batch;
-    let known = store.known(&sync, &batch).unwrap();
-    let output =
-        Output { kind: "person".into(), key: ids[0].to_owned(), body: r#"{"n":10046.0}"#.into() };
     let rejection = Rejection {
         code: "email.invalid".to_owned(),
         message: "<script>alert(1)</script>".to_owned(),
         field: Some("Email".to_owned()),
     };
-    let outcomes = vec![
-        Verdict::Became(Outcome::Mapped(vec![output])),
-        Verdict::Became(Outcome::Skipped("no name".to_owned())),
-        Verdict::Became(Outcome::Failed(rejection)),
+    let outcomes = [
+        person(ids[0], r#"{"n":10046.0}"#),
+        Outcome::Skipped("no name".to_owned()),
+        Outcome::Failed(rejection),
     ];
-    let page = PageNote {
-        page: 0,
-        at: Stamp::now(),
-        bytes: 100,
-        counts: Counts::default(),
-        timing: Timing::default(),
-        request_id: None,
-    };
-    let cursor = Cursor::default();
-    let (id, keep_raw) = (run.id, true);
-    let commit = Commit {
-        run: id,
-        sync: &sync,
-        batch: &batch,
-        known,
-        outcomes,
-        cursor,
-        page,
-        calls: 1,
-        maker: None,
-        remap: None,
-        keep_raw,
-    };
-    store.commit(commit).unwrap();
-    store.end_run(id, Ending::SucceededWithFailures, Stamp::now(), |_| ()).unwrap()
+    let came = ids.iter().zip(outcomes);
+    let came = came.map(|(id, became)| ((*id).to_owned(), r#""<b>\u001b[2J""#, became));
+    commit(store, &run, 15, came.collect());
+    store.end_run(run.id, Ending::SucceededWithFailures, Stamp::now(), |_| ()).unwrap()
 }
 
 pub fn json(value: &impl serde::Serialize) -> Value {
