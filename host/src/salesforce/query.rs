@@ -25,6 +25,15 @@ pub struct Locator {
     object: String,
 }
 
+impl Locator {
+    /// How many records of the query come before the page, when the locator tells: Salesforce writes it behind the last
+    /// hyphen. Nothing is asked for by this number.
+    pub fn offset(&self) -> Option<u64> {
+        let (_, offset) = self.path.rsplit_once('-')?;
+        Some(offset).filter(|text| text.bytes().all(|c| c.is_ascii_digit()))?.parse().ok()
+    }
+}
+
 /// The records that one call brought.
 #[derive(Debug, Clone)]
 pub struct Page {

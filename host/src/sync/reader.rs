@@ -126,8 +126,8 @@ impl Coming {
 }
 
 /// In how many batches so many records come: an empty page is one.
-fn batches(records: usize) -> u32 {
-    u32::try_from(records.div_ceil(BATCH).max(1)).unwrap_or(u32::MAX)
+fn batches(records: u64) -> u32 {
+    u32::try_from(records.div_ceil(BATCH as u64).max(1)).unwrap_or(u32::MAX)
 }
 
 /// How often a window may be queried anew because its locator was lost, without a page arriving in between.
@@ -166,13 +166,16 @@ impl Reader {
         let (mut lost, mut slow) = (0, Slow::default());
         // Counted a query chain: a new query counts what is left, so the two start anew together.
         let (mut arrived, mut sent) = (0u64, 0u64);
-        let mut coming = self.ask(None, self.number)?;
+        let mut coming = self.ask(None, Some(self.number))?;
         loop {
             // Asked for before this page is read: latency is all that lies between two pages.
             let early = coming.next().await;
-            let after = self.number.saturating_add(batches(usize::from(self.page_size)));
-            let ahead =
-                early.as_ref().map(|next| self.ask(Some(next.clone()), after)).transpose()?;
+            let ahead = early.as_ref().map(|next| {
+                let length = next.offset().and_then(|offset| offset.checked_sub(arrived));
+                let number = length.map(|length| self.number.saturating_add(batches(length)));
+                self.ask(Some(next.clone()), number)
+            });
+            let ahead = ahead.transpose()?;
             let page = match coming.page().await {
                 Ok(page) => page,
                 Err(error @ salesforce::Error::Locator { .. })
@@ -180,13 +183,13 @@ impl Reader {
                 {
                     tracing::warn!(sync = ?self.caller.sync, %error, "The query is made anew from the last record read");
                     (lost, arrived) = (lost + 1, 0);
-                    coming = self.ask(None, self.number)?;
+                    coming = self.ask(None, Some(self.number))?;
                     continue;
                 }
                 Err(error) => {
                     self.narrow(error, &mut slow).await?;
                     (lost, arrived) = (0, 0);
-                    coming = self.ask(None, self.number)?;
+                    coming = self.ask(None, Some(self.number))?;
                     continue;
                 }
             };
@@ -202,8 +205,8 @@ impl Reader {
             // An answer that came damaged may have told the next page wrong.
             let ahead = match ahead.filter(|_| early == next) {
                 None if !last => {
-                    let after = self.number.saturating_add(batches(page.batch.len()));
-                    Some(self.ask(next, after)?)
+                    let after = self.number.saturating_add(batches(page.batch.len() as u64));
+                    Some(self.ask(next, Some(after))?)
                 }
                 ahead => ahead,
             };
@@ -214,7 +217,7 @@ impl Reader {
                 (Sent::More, _) if last => {
                     self.stride = self.stride.went_well(&self.window);
                     arrived = 0;
-                    coming = self.ask(None, self.number)?;
+                    coming = self.ask(None, Some(self.number))?;
                 }
                 (Sent::All, _) => {
                     self.stride = self.stride.went_well(&self.window);
@@ -262,16 +265,20 @@ impl Reader {
         Ok(())
     }
 
-    /// Sends for a page: the one that the locator tells, or the first of what is left. Its number is what it will be when
-    /// the page before it is as long as was asked for.
-    fn ask(&mut self, locator: Option<Locator>, number: u32) -> Result<Coming, salesforce::Error> {
+    /// Sends for a page: the one that the locator tells, or the first of what is left. Its number, for what is told of the
+    /// request, is that of its first batch; none while nobody can know how long the page before it is.
+    fn ask(
+        &mut self,
+        locator: Option<Locator>,
+        number: Option<u32>,
+    ) -> Result<Coming, salesforce::Error> {
         let further = locator.is_some();
         let soql = if further { String::new() } else { self.query()? };
         if !further {
             self.asked = self.stride.ask(&self.window);
         }
         let (org, caller, page_size) = (self.job.org.clone(), self.caller.clone(), self.page_size);
-        let caller = Caller { page: Some(u64::from(number)), ..caller };
+        let caller = Caller { page: number.map(u64::from), ..caller };
         let (selection, seat) = (self.selected.selection.clone(), self.seat.take());
         let (tell, next) = oneshot::channel();
         let tell = Mutex::new(Some(tell));
