@@ -36,9 +36,14 @@ impl Out {
 
     /// Writes a text over as many lines as it needs, made plain but for its line breaks.
     pub fn say(&self, text: &str) -> Result<(), Failure> {
+        self.say_in(text, str::to_owned)
+    }
+
+    /// The same, with each line dressed, such as in a colour.
+    pub fn say_in(&self, text: &str, dress: impl Fn(&str) -> String) -> Result<(), Failure> {
         let text: Vec<String> = text.split('\n').map(plain).collect();
         for line in text.iter().flat_map(|line| wrapped(line, self.width())) {
-            self.line(&line)?;
+            self.line(&dress(&line))?;
         }
         Ok(())
     }

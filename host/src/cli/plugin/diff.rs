@@ -6,17 +6,17 @@ use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::run::Column as Side;
+use super::run::{Column as Side, head_of};
 use super::trial::{Candidate, Taken, Trial, before};
 use crate::cli::out::Out;
 use crate::cli::sheet::{Cell, Column, Paint, Sheet};
 use crate::cli::{Failure, Globals};
 use crate::error::Exit;
-use crate::model::{Outcome, Output, PluginNote, SyncName};
+use crate::model::{Outcome, PluginNote, SyncName};
 use crate::sync::compare::{Before, BeforeState, compare};
 use crate::sync::stored::StoredSelection;
 use crate::sync::tally::Tally;
-use crate::web::text::{grouped, plain};
+use crate::web::text::grouped;
 use crate::web::view::StoredRecord;
 
 /// Tells what another plugin would change in the stored outputs of a sync. Nothing is written, no API call is spent.
@@ -63,7 +63,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     let new = trial.candidate(new).await?;
     if !out.json {
         let against = old.as_ref().map_or("what is stored".to_owned(), Candidate::shown);
-        out.line(&format!("{} against {against}, of {}", new.shown(), args.sync))?;
+        out.say(&format!("{} against {against}, of {}", new.shown(), args.sync))?;
     }
     let compared = compare_all(&trial, old.as_ref(), &new, args).await?;
     if out.json {
@@ -181,10 +181,7 @@ async fn bar(trial: &Trial, args: &Args) -> Result<ProgressBar, Failure> {
 
 fn print(out: &Out, compared: &Compared, args: &Args) -> Result<(), Failure> {
     for name in &compared.missing {
-        out.line(&format!(
-            "{} was not fetched by the last run: the plugin gets null",
-            plain(name)
-        ))?;
+        out.say(&format!("{name} was not fetched by the last run: the plugin gets null"))?;
     }
     let tally = &compared.tally;
     let mut sheet = Sheet::new(&[
@@ -240,7 +237,7 @@ fn print(out: &Out, compared: &Compared, args: &Args) -> Result<(), Failure> {
         (compared.deleted, "deleted, which the new plugin leaves to kilofold"),
     ] {
         if count > 0 {
-            out.line(&format!("Left out: {} {why}.", grouped(count)))?;
+            out.say(&format!("Left out: {} {why}.", grouped(count)))?;
         }
     }
     if tally.touched > 0 && compared.old.is_none() {
@@ -258,9 +255,8 @@ fn samples(out: &Out, tally: &Tally) -> Result<(), Failure> {
             "gone" => "-",
             _ => "~",
         };
-        let (kind, key) = (sample.kind.as_str().into(), sample.key.clone());
-        let output = Output { kind, key, body: String::new().into() };
-        out.line(&format!("\n{}", side.head(sign, &output, out.look.colour)))?;
+        out.line("")?;
+        head_of(out, sign, &sample.kind, &sample.key)?;
         for change in &sample.fields {
             let (before, after) = (change.before.as_deref(), change.after.as_deref());
             out.line(&side.line(&change.field, before, after, out.look.colour))?;

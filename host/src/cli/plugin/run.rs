@@ -82,7 +82,7 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         } else {
             format!("{shown} on stored records of {sync};")
         };
-        out.line(&format!("{from} nothing is written."))?;
+        out.say(&format!("{from} nothing is written."))?;
     }
     let ran = if args.live {
         live(&trial, &candidate, args.limit).await?
@@ -176,10 +176,7 @@ async fn rows(
 
 fn print(out: &Out, ran: &Ran, args: &Args) -> Result<(), Failure> {
     for name in &ran.missing {
-        out.line(&format!(
-            "{} was not fetched by the last run: the plugin gets null",
-            plain(name)
-        ))?;
+        out.say(&format!("{name} was not fetched by the last run: the plugin gets null"))?;
     }
     let mut same = 0;
     for row in &ran.rows {
@@ -196,7 +193,7 @@ fn print(out: &Out, ran: &Ran, args: &Args) -> Result<(), Failure> {
     summary(out, ran, same)?;
     for line in &ran.made.logs {
         let level = format!("{:?}", line.level).to_lowercase();
-        out.line(&plain(&format!("log {level}: {}", line.message)))?;
+        out.say(&format!("log {level}: {}", plain(&line.message)))?;
     }
     if let Some(next) = ran.next {
         out.line(&format!("More: the same with --after {next}"))?;
@@ -217,34 +214,30 @@ fn record(out: &Out, row: &Row, all: bool) -> Result<(), Failure> {
         Some(was) if row.found.verdict => format!("{}  {now} (stored: {was})", row.id),
         Some(_) => format!("{}  {now}", row.id),
     };
-    out.line(&style(plain(&head)).bold().force_styling(out.look.colour).to_string())?;
+    let bold = |line: &str| style(line).bold().force_styling(out.look.colour).to_string();
+    out.say_in(&plain(&head), bold)?;
     let own = Column::of(out.look.width);
     for output in &row.found.new {
-        out.line(&own.head("+", output, out.look.colour))?;
+        head_of(out, "+", &output.kind, &output.key)?;
         for (field, value) in fields(&output.body) {
             out.line(&own.line(&field, None, Some(&value), out.look.colour))?;
         }
     }
     for changed in &row.found.changed {
-        let output = Output {
-            kind: changed.kind.as_str().into(),
-            key: changed.key.clone(),
-            body: String::new().into(),
-        };
-        out.line(&own.head("~", &output, out.look.colour))?;
+        head_of(out, "~", &changed.kind, &changed.key)?;
         for FieldChange { field, before, after } in &changed.fields {
             let line = own.line(field, before.as_deref(), after.as_deref(), out.look.colour);
             out.line(&line)?;
         }
     }
     for output in &row.found.gone {
-        out.line(&own.head("-", output, out.look.colour))?;
+        head_of(out, "-", &output.kind, &output.key)?;
         for (field, value) in fields(&output.body) {
             out.line(&own.line(&field, Some(&value), None, out.look.colour))?;
         }
     }
     for output in &row.found.same {
-        out.line(&own.head("=", output, out.look.colour))?;
+        head_of(out, "=", &output.kind, &output.key)?;
         if all {
             for (field, value) in fields(&output.body) {
                 out.line(&own.line(&field, Some(&value), Some(&value), false))?;
@@ -275,7 +268,7 @@ fn summary(out: &Out, ran: &Ran, same: u64) -> Result<(), Failure> {
     let skipped = of(|one| matches!(one, Outcome::Skipped(_)));
     let failed = of(|one| matches!(one, Outcome::Failed(_)));
     let all = grouped(ran.rows.len() as u64);
-    out.line(&format!(
+    out.say(&format!(
         "{all} records: {mapped} mapped, {skipped} skipped, {failed} failed; {} as they are stored.",
         grouped(same)
     ))?;
@@ -289,7 +282,7 @@ fn summary(out: &Out, ran: &Ran, same: u64) -> Result<(), Failure> {
         (ran.left_out.1, "deleted, which this plugin leaves to kilofold"),
     ] {
         if count > 0 {
-            out.line(&format!("Left out: {} {why}.", grouped(count)))?;
+            out.say(&format!("Left out: {} {why}.", grouped(count)))?;
         }
     }
     Ok(())
@@ -313,15 +306,9 @@ pub(super) struct Column {
 impl Column {
     /// That fit a terminal of this width.
     pub(super) fn of(width: u16) -> Self {
-        let width = usize::from(width).clamp(60, 160) - 10;
+        let width = usize::from(width).clamp(60, 160) - 11;
         let name = (width / 4).min(28);
         Self { name, value: (width - name) / 2 }
-    }
-
-    /// The head of an output: what happens to it, its kind and key.
-    pub(super) fn head(&self, sign: &str, output: &Output, colour: bool) -> String {
-        let text = plain(&format!("  {sign} {} {}", output.kind, output.key));
-        painted(sign, text, colour)
     }
 
     /// A field: as it is stored, and as it would be.
@@ -350,11 +337,17 @@ impl Column {
             cut(before.unwrap_or("-"), self.value),
             cut(after.unwrap_or("-"), self.value)
         );
-        painted(sign, text.trim_end().to_owned(), colour)
+        painted(sign, text.trim_end(), colour)
     }
 }
 
-fn painted(sign: &str, text: String, colour: bool) -> String {
+/// The head of an output: what happens to it, its kind and key.
+pub(super) fn head_of(out: &Out, sign: &str, kind: &str, key: &str) -> Result<(), Failure> {
+    let text = plain(&format!("  {sign} {kind} {key}"));
+    out.say_in(&text, |line| painted(sign, line, out.look.colour))
+}
+
+fn painted(sign: &str, text: &str, colour: bool) -> String {
     let styled = style(text).force_styling(colour);
     match sign {
         "+" => styled.green(),
