@@ -163,6 +163,22 @@ pub enum Event {
         /// What for.
         purpose: Purpose,
     },
+    /// Salesforce answered a question that brings no records, such as for an object's description, its clock or the limits;
+    /// or it was given up.
+    Answered {
+        /// The connection.
+        connection: ConnectionName,
+        /// The sync, when one asked.
+        sync: Option<SyncName>,
+        /// The run, when one asked.
+        run: Option<RunId>,
+        /// What was asked.
+        purpose: Purpose,
+        /// Why there is no answer; none: there is one.
+        code: Option<String>,
+        /// With what was asked again and waited for, in microseconds.
+        took_us: u64,
+    },
     /// Salesforce was asked for a new token.
     TokenRenewed {
         /// The connection.
@@ -319,10 +335,16 @@ pub enum Event {
     DeliveryFailed {
         /// The destination.
         destination: ConsumerName,
+        /// A stable code.
+        code: String,
         /// Why.
         reason: String,
         /// How often they were sent.
         attempts: u32,
+        /// How many changes the last request had.
+        changes: u64,
+        /// From that request to its answer, in milliseconds.
+        took_ms: u64,
         /// When they are sent again.
         until: Stamp,
     },
@@ -332,8 +354,12 @@ pub enum Event {
         destination: ConsumerName,
         /// How many.
         changes: u64,
+        /// A stable code.
+        code: String,
         /// Why.
         reason: String,
+        /// From the last request to its answer, in milliseconds; none when nothing could be sent.
+        took_ms: Option<u64>,
     },
     /// The host is ready.
     HostStarted {
@@ -440,7 +466,9 @@ impl Event {
             | Self::SyncMoved { run, .. }
             | Self::PluginTrapped { run, .. }
             | Self::PluginLogged { run, .. } => Some(*run),
-            Self::CallSpent { run, .. } | Self::TokenRenewed { run, .. } => *run,
+            Self::CallSpent { run, .. }
+            | Self::Answered { run, .. }
+            | Self::TokenRenewed { run, .. } => *run,
             _ => None,
         }
     }
@@ -461,6 +489,7 @@ impl Event {
             | Self::SyncPaused { sync, .. }
             | Self::SyncResumed { sync } => Some(sync),
             Self::CallSpent { sync, .. }
+            | Self::Answered { sync, .. }
             | Self::TokenRenewed { sync, .. }
             | Self::LimitHit { sync, .. } => sync.as_ref(),
             _ => None,

@@ -124,10 +124,10 @@ impl Alerts {
                 Answered::Taken => tracing::debug!(alert = alert.id, "Alert sent"),
                 // Sent again it would be refused again.
                 Answered::Refused(reason) => {
-                    tracing::error!(alert = alert.id, ?reason, "Alert refused");
+                    tracing::error!(alert = alert.id, code = reason.code, reason = ?reason.words, "Alert refused");
                 }
                 Answered::Trouble(reason, _) => {
-                    tracing::warn!(alert = alert.id, ?reason, "Alert not sent yet");
+                    tracing::warn!(alert = alert.id, code = reason.code, reason = ?reason.words, "Alert not sent yet");
                     return false;
                 }
             }

@@ -73,6 +73,14 @@ pub(super) fn retold(who: &Caller, what: Beside<'_>) -> Option<Event> {
             code: failed.map(|error| error.code().to_owned()),
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         }),
+        (Beside::Answered { purpose, took, failed }, run, sync) => Some(Event::Answered {
+            connection: who.connection.clone(),
+            sync: sync.clone(),
+            run,
+            purpose,
+            code: failed.map(|error| error.code().to_owned()),
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }),
     }
 }
 

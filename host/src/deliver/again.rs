@@ -3,11 +3,14 @@
 //! A letter goes only behind an answer that took it. One whose output has changed since is not sent, for that would set the
 //! destination back: the later change went, or lies among the letters itself. What is refused anew stays a letter.
 
+use serde_json::value::RawValue;
+
 use super::body::Request;
-use super::plan::Answered;
-use super::worker::Worker;
-use super::{address, plan};
+use super::plan::{Answered, Reason};
+use super::worker::{Worker, millis};
+use super::{address, plan, segment};
 use crate::events::Event;
+use crate::model::ConsumerName;
 use crate::store::{self, DeadLetter, DeliveryState, FeedEntry, Op, Store};
 use crate::web::view::{Change, Operation};
 
@@ -67,13 +70,14 @@ impl Worker {
         let begun = std::time::Instant::now();
         let now = self.clock.now();
         let (answered, covers) = match self.form.request(&self.name, entries, now) {
-            Err(reason) => (Answered::Refused(reason), 1),
+            Err(words) => (Answered::Refused(Reason::unfit(words)), 1),
             Ok(Request { body: None, covers, .. }) => (Answered::Taken, covers),
             Ok(Request { headers, body: Some(body), covers }) => {
                 let url = address(&self.config);
                 (self.client.post(&url, &headers, body).await, covers)
             }
         };
+        let took_ms = Some(millis(begun));
         letters.truncate(covers);
         let seqs: Vec<u64> = letters.iter().map(|letter| letter.seq).collect();
         let changes = seqs.len() as u64;
@@ -89,7 +93,7 @@ impl Worker {
                     store.answered_again(name, Some(&seqs))
                 })
                 .await?;
-                let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let took_ms = millis(begun);
                 let destination = self.name.clone();
                 self.bus.emit(Event::Delivered { destination, changes, last: place, took_ms });
                 return Ok(true);
@@ -102,7 +106,9 @@ impl Worker {
             Answered::Trouble(reason, _) => (reason, false),
         };
         for letter in &mut letters {
-            (letter.at, letter.reason) = (now, reason.clone());
+            letter.at = now;
+            letter.code = Some(reason.code.to_owned());
+            letter.reason.clone_from(&reason.words);
         }
         let noted = state.clone();
         self.blocking(move |store, name, _| {
@@ -111,7 +117,8 @@ impl Worker {
         })
         .await?;
         let destination = self.name.clone();
-        self.bus.emit(Event::DeliveryBuried { destination, changes, reason });
+        let (code, reason) = (reason.code.to_owned(), reason.words);
+        self.bus.emit(Event::DeliveryBuried { destination, changes, code, reason, took_ms });
         Ok(more)
     }
 }
@@ -137,15 +144,33 @@ fn sort(
             sorted.unsendable.push(letter.seq);
             continue;
         };
-        let now = store.output(&change.sync, &change.kind, &change.key)?;
+        let now = output(store, &change)?;
         let entry = entry(change);
-        if plan::overtaken(&entry, now.as_ref().map(|output| &*output.body)) {
+        if plan::overtaken(&entry, now.as_deref()) {
             sorted.overtaken.push(letter.seq);
         } else {
             sorted.send.push((entry, letter));
         }
     }
     Ok(Some(sorted))
+}
+
+/// Whether a change is not sent again because its output has changed since, and what that output is now; none when it is
+/// gone.
+pub fn stands(store: &Store, change: Change) -> Result<(bool, Option<String>), store::Error> {
+    let now = output(store, &change)?;
+    Ok((plan::overtaken(&entry(change), now.as_deref()), now))
+}
+
+/// The calls of Segment's API that a change makes.
+pub fn calls(name: &ConsumerName, change: Change) -> Option<Box<RawValue>> {
+    segment::preview(name, &entry(change))
+}
+
+/// The body of a change's output as it is stored now.
+fn output(store: &Store, change: &Change) -> Result<Option<String>, store::Error> {
+    let now = store.output(&change.sync, &change.kind, &change.key)?;
+    Ok(now.map(|output| output.body.into()))
 }
 
 fn entry(change: Change) -> FeedEntry {

@@ -15,8 +15,9 @@ mod worker;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use again::{calls, stands};
 pub use body::Form;
-pub use plan::{Answered, Step, back_off, step};
+pub use plan::{Answered, Reason, Step, back_off, step};
 pub use post::{Client, Error};
 pub use sign::{Signer, signature};
 

@@ -4,24 +4,59 @@ use std::time::Duration;
 
 use crate::store::{FeedEntry, Op};
 
+/// Why changes were not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// A stable code, for `kilofold explain`.
+    pub code: &'static str,
+    /// What the destination said, or what went wrong, for a person.
+    pub words: String,
+}
+
+impl Reason {
+    /// Nothing was heard of the destination.
+    pub fn unreachable(words: String) -> Self {
+        Self { code: "deliver.unreachable", words }
+    }
+
+    /// The change cannot be put into the form that the destination takes.
+    pub fn unfit(words: String) -> Self {
+        Self { code: "deliver.unfit", words }
+    }
+
+    /// Changes went from the feed before they could be sent.
+    pub fn gone(words: String) -> Self {
+        Self { code: "deliver.gone", words }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}]", self.words, self.code)
+    }
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered {
     /// It was taken.
     Taken,
     /// It was refused for what is in it: the same again will be refused again.
-    Refused(String),
+    Refused(Reason),
     /// It may be taken another time: at the earliest after so long, when the destination said.
-    Trouble(String, Option<Duration>),
+    Trouble(Reason, Option<Duration>),
 }
 
 impl Answered {
     /// What an HTTP status means. What is wrong with the address or the secret is not the changes' fault.
-    pub fn of(status: u16, reason: String, retry_after: Option<Duration>) -> Self {
+    pub fn of(status: u16, words: String, retry_after: Option<Duration>) -> Self {
+        let because = |code| Reason { code, words };
         match status {
             200..=299 => Self::Taken,
-            400 | 413 | 422 => Self::Refused(reason),
-            _ => Self::Trouble(reason, retry_after),
+            400 | 413 | 422 => Self::Refused(because("deliver.refused")),
+            401 | 403 => Self::Trouble(because("deliver.secret"), retry_after),
+            300..=399 | 404 | 405 | 410 => Self::Trouble(because("deliver.address"), retry_after),
+            _ => Self::Trouble(because("deliver.busy"), retry_after),
         }
     }
 }
@@ -94,7 +129,7 @@ mod tests {
             proptest::prop_assert!(wait >= Duration::from_millis(500) && wait <= LONGEST);
             proptest::prop_assert!(back_off(attempts + 1, jitter) >= wait);
             let asked = asked.map(|seconds| Duration::from_secs(seconds.into()));
-            let answered = Answered::Trouble("503".to_owned(), asked);
+            let answered = Answered::of(503, "503".to_owned(), asked);
             let next = step(&answered, 9, attempts, Duration::ZERO, None, jitter);
             let Step::Wait(next) = next else { panic!("{next:?}") };
             proptest::prop_assert!(next >= wait && next <= PATIENT);
@@ -111,7 +146,7 @@ mod tests {
                 let batch = at..(at + size).min(bad.len());
                 let refused = bad[batch.clone()].iter().any(|bad| *bad);
                 let answered = match refused {
-                    true => Answered::Refused("400".to_owned()),
+                    true => Answered::of(400, "400".to_owned(), None),
                     false => Answered::Taken,
                 };
                 match step(&answered, batch.len(), 1, Duration::ZERO, None, 0.5) {
@@ -142,8 +177,21 @@ mod tests {
         assert_eq!(step(&trouble, 9, 3, day * 3, Some(day * 3), 0.0), Step::Bury);
         assert!(matches!(step(&trouble, 9, 3, day * 2, Some(day * 3), 0.0), Step::Wait(_)));
         assert!(matches!(step(&trouble, 9, 3, day * 300, None, 0.0), Step::Wait(_)));
-        for status in [301, 401, 403, 404, 408, 410, 429, 500, 503] {
-            assert!(matches!(Answered::of(status, String::new(), None), Answered::Trouble(..)));
+        for (status, code) in [
+            (301, "deliver.address"),
+            (401, "deliver.secret"),
+            (403, "deliver.secret"),
+            (404, "deliver.address"),
+            (408, "deliver.busy"),
+            (410, "deliver.address"),
+            (429, "deliver.busy"),
+            (500, "deliver.busy"),
+            (503, "deliver.busy"),
+        ] {
+            let Answered::Trouble(reason, _) = Answered::of(status, String::new(), None) else {
+                panic!("{status}");
+            };
+            assert_eq!(reason.code, code, "{status}");
         }
     }
 }

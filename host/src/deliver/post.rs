@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use url::{Host, Url};
 
-use super::plan::Answered;
+use super::plan::{Answered, Reason};
 use crate::config;
 
 /// What of an answer is read, for a person to see why.
@@ -99,7 +99,7 @@ impl Client {
         }
         let mut response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Answered::Trouble(words(&error), None),
+            Err(error) => return Answered::Trouble(Reason::unreachable(words(&error)), None),
         };
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());

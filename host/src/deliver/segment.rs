@@ -110,6 +110,11 @@ pub(super) fn calls(
     Ok(Calls { body: whole(body, now), covers })
 }
 
+/// The calls of one change, however large.
+pub(super) fn preview(name: &ConsumerName, entry: &FeedEntry) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(&of(name, entry)).ok()
+}
+
 fn whole(calls: Vec<u8>, now: Stamp) -> Option<Vec<u8>> {
     if calls.is_empty() {
         return None;

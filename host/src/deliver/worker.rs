@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Form, Request};
-use super::plan::{Answered, Step, step};
+use super::plan::{Answered, Reason, Step, step};
 use super::post::Client;
 use super::{MOST_DEAD, address};
 use crate::clock::Clock;
@@ -138,13 +138,16 @@ impl Worker {
             Ok(page) => Ok(Some(page)),
             Err(store::Error::FeedGone { after, start }) => {
                 let last = start.saturating_sub(1);
-                let reason = format!(
+                let words = format!(
                     "changes {} to {last} were no longer kept: take a snapshot",
                     after.saturating_add(1)
                 );
+                let Reason { code, words: reason } = Reason::gone(words);
+                let code = code.to_owned();
                 let letter = DeadLetter {
                     seq: last,
                     at: self.clock.now(),
+                    code: Some(code.clone()),
                     reason: reason.clone(),
                     change: Box::default(),
                 };
@@ -152,7 +155,9 @@ impl Worker {
                 self.bus.emit(Event::DeliveryBuried {
                     destination: self.name.clone(),
                     changes: last.saturating_sub(after),
+                    code,
                     reason,
+                    took_ms: None,
                 });
                 *place = last;
                 self.acknowledge(last).await?;
@@ -174,13 +179,14 @@ impl Worker {
         let now = self.clock.now();
         let begun = Instant::now();
         let (answered, covers) = match self.form.request(&self.name, &entries, now) {
-            Err(reason) => (Answered::Refused(reason), 1),
+            Err(words) => (Answered::Refused(Reason::unfit(words)), 1),
             Ok(Request { body: None, covers, .. }) => (Answered::Taken, covers),
             Ok(Request { headers, body: Some(body), covers }) => {
                 let url = address(&self.config);
                 (self.client.post(&url, &headers, body).await, covers)
             }
         };
+        let took_ms = millis(begun);
         let covered = entries.get(..covers).unwrap_or(&entries);
         // What comes between the last change and `next` is not wanted here.
         let behind = match covered.last() {
@@ -192,9 +198,11 @@ impl Worker {
         let attempts = state.attempts.saturating_add(1);
         let give_up = self.config.give_up;
         let mut step = step(&answered, covers, attempts, failing, give_up, rand::random());
-        let reason = match &answered {
-            Answered::Taken => String::new(),
-            Answered::Refused(reason) | Answered::Trouble(reason, _) => reason.clone(),
+        let (code, reason) = match &answered {
+            Answered::Taken => (String::new(), String::new()),
+            Answered::Refused(reason) | Answered::Trouble(reason, _) => {
+                (reason.code.to_owned(), reason.words.clone())
+            }
         };
         if step == Step::Bury && self.is_full(covers).await? {
             step = Step::Wait(super::plan::back_off(attempts, 1.0));
@@ -212,7 +220,7 @@ impl Worker {
                     destination: self.name.clone(),
                     changes: covered.len() as u64,
                     last: behind,
-                    took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    took_ms: millis(begun),
                 });
                 *place = behind;
                 self.acknowledge(behind).await
@@ -222,8 +230,10 @@ impl Worker {
                 Ok(())
             }
             Step::Bury => {
-                let dead = covered.iter().map(|entry| letter(entry, &reason, now)).collect();
+                let dead =
+                    covered.iter().map(|entry| letter(entry, (&code, &reason), now)).collect();
                 *state = DeliveryState {
+                    code: Some(code.clone()),
                     trouble: Some(reason.clone()),
                     delivered: state.delivered,
                     taken: state.taken,
@@ -233,7 +243,9 @@ impl Worker {
                 self.bus.emit(Event::DeliveryBuried {
                     destination: self.name.clone(),
                     changes: covered.len() as u64,
+                    code,
                     reason,
+                    took_ms: Some(took_ms),
                 });
                 *place = behind;
                 self.acknowledge(behind).await
@@ -242,12 +254,16 @@ impl Worker {
                 let until = now.plus(wait);
                 state.attempts = attempts;
                 state.failing_since.get_or_insert(now);
+                state.code = Some(code.clone());
                 state.trouble = Some(reason.clone());
                 self.put(DeliveryState { next: Some(until), ..state.clone() }, Vec::new()).await?;
                 self.bus.emit(Event::DeliveryFailed {
                     destination: self.name.clone(),
+                    code,
                     reason,
                     attempts,
+                    changes: covered.len() as u64,
+                    took_ms,
                     until,
                 });
                 // Changes are kept for it while it is waited for.
@@ -288,6 +304,11 @@ impl Worker {
     }
 }
 
+/// Milliseconds since then.
+pub(super) fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The place only moves on and never beyond the feed, so a refusal means that somebody else moved it.
 fn moved(result: Result<store::Consumer, store::Refused>) {
     if let Err(refused) = result {
@@ -295,8 +316,9 @@ fn moved(result: Result<store::Consumer, store::Refused>) {
     }
 }
 
-fn letter(entry: &FeedEntry, reason: &str, at: Stamp) -> DeadLetter {
+fn letter(entry: &FeedEntry, (code, reason): (&str, &str), at: Stamp) -> DeadLetter {
     let change = serde_json::value::to_raw_value(&Change::from(entry.clone()));
     let change: Box<RawValue> = change.unwrap_or_default();
-    DeadLetter { seq: entry.seq, at, reason: reason.to_owned(), change }
+    let (code, reason) = (Some(code.to_owned()), reason.to_owned());
+    DeadLetter { seq: entry.seq, at, code, reason, change }
 }

@@ -61,6 +61,10 @@ pub(super) fn log(event: &Event) {
             let run = run.map(|run| run.0);
             debug!(parent: None, run, sync = name(sync), page, %connection, purpose = purpose.as_str(), "Call spent");
         }
+        Event::Answered { connection, sync, run, purpose, code, took_us } => {
+            let run = run.map(|run| run.0);
+            debug!(parent: None, run, sync = name(sync), %connection, purpose = purpose.as_str(), code, took_us, "Answered");
+        }
         Event::TokenRenewed { connection, sync, run, code, took_us } => {
             let run = run.map(|run| run.0);
             debug!(parent: None, run, sync = name(sync), %connection, code, took_us, "Token renewed");
@@ -109,11 +113,11 @@ pub(super) fn log(event: &Event) {
         Event::Delivered { destination, changes, last, took_ms } => {
             debug!(%destination, changes, last, took_ms, "Changes delivered");
         }
-        Event::DeliveryFailed { destination, reason, attempts, until } => {
-            warn!(%destination, ?reason, attempts, %until, "Delivery failed");
+        Event::DeliveryFailed { destination, code, reason, attempts, changes, took_ms, until } => {
+            warn!(%destination, code, ?reason, attempts, changes, took_ms, %until, "Delivery failed");
         }
-        Event::DeliveryBuried { destination, changes, reason } => {
-            warn!(%destination, changes, ?reason, "Changes put among the dead letters");
+        Event::DeliveryBuried { destination, changes, code, reason, took_ms } => {
+            warn!(%destination, changes, code, ?reason, took_ms, "Changes put among the dead letters");
         }
         Event::HostStarted { version, listen } => info!(version, listen, "Host started"),
         Event::HostStopping => info!("Host stops after the batches in hand"),
@@ -122,30 +126,15 @@ pub(super) fn log(event: &Event) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::Bus;
     use super::*;
     use crate::model::RunId;
 
     #[test]
     fn logs_cannot_steer_a_terminal() {
-        use std::io::Write;
-        use std::sync::Mutex;
-        #[derive(Clone, Default)]
-        struct Sink(Arc<Mutex<Vec<u8>>>);
-        impl Write for Sink {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let sink = Sink::default();
-        let writer = sink.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let writer = file.reopen().unwrap();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
         tracing::subscriber::with_default(subscriber, || {
             Bus::new().emit(Event::PluginLogged {
                 run: RunId(1),
@@ -155,7 +144,7 @@ mod tests {
                 message: "\u{1b}[2J\nERROR forged".into(),
             });
         });
-        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let text = std::fs::read_to_string(file.path()).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(!text.contains('\u{1b}'));
         assert!(text.contains("run=1") && text.contains("sync=Contact"), "{text}");

@@ -194,6 +194,13 @@ impl Org {
 
     /// The org's clock, from an answer that Salesforce does not count.
     pub async fn server_time(&self, who: &Caller) -> Result<Stamp, Error> {
+        let begun = Instant::now();
+        let time = self.ask_time(who).await;
+        self.0.told.answered(who, Purpose::Versions, begun.elapsed(), time.as_ref().err());
+        time
+    }
+
+    async fn ask_time(&self, who: &Caller) -> Result<Stamp, Error> {
         let shared = &self.0;
         let session = shared.connection(&who.connection)?.session(shared.gate.now())?;
         let mut url = session.map_or_else(|| shared.login.clone(), |session| session.instance);
@@ -330,6 +337,18 @@ impl Shared {
     /// The road of every counted request: session, permit, sending, reading; made again, with a permit of its own,
     /// when the trouble may pass, and with a new session when the old one has ended.
     pub(super) async fn data<T>(
+        self: &Arc<Self>,
+        ask: Ask<'_>,
+        build: impl Fn(&Session) -> Result<reqwest::Request, Error>,
+        read: impl Fn(&Answer) -> Result<T, Unreadable>,
+    ) -> Result<Got<T>, Error> {
+        let (who, purpose, begun) = (ask.who, ask.purpose, Instant::now());
+        let got = self.until_answered(ask, build, read).await;
+        self.told.answered(who, purpose, begun.elapsed(), got.as_ref().err());
+        got
+    }
+
+    async fn until_answered<T>(
         self: &Arc<Self>,
         ask: Ask<'_>,
         build: impl Fn(&Session) -> Result<reqwest::Request, Error>,

@@ -1,4 +1,4 @@
-//! What was done for a caller besides what it asked for: requests made again, and new tokens. Told at once to who listens;
+//! What was done for a caller besides its pages: requests made again, new tokens, and questions of other kinds. Told at once to who listens;
 //! what a run had to ask again is kept until it is taken for the run's record, also when the run fails of it.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::org::{Org, Shared};
-use crate::model::{Caller, RetryNote, RunId};
+use crate::model::{Caller, Purpose, RetryNote, RunId};
 
 /// What a run keeps of its requests made again.
 pub const RETRIES_KEPT: usize = 100;
@@ -22,6 +22,15 @@ pub enum Beside<'a> {
         /// From the question to the answer, and its saving.
         took: Duration,
         /// Why there is none.
+        failed: Option<&'a Error>,
+    },
+    /// A question that brings no records was answered, or given up.
+    Answered {
+        /// What was asked.
+        purpose: Purpose,
+        /// From the question to the answer, with what was asked again and waited for.
+        took: Duration,
+        /// Why there is no answer.
         failed: Option<&'a Error>,
     },
 }
@@ -39,6 +48,23 @@ impl Told {
     pub(super) fn renewed(&self, who: &Caller, took: Duration, failed: Option<&Error>) {
         if let Some(listener) = self.listener.get() {
             listener(who, Beside::Renewed { took, failed });
+        }
+    }
+
+    /// Pages and tokens are told of by themselves.
+    pub(super) fn answered(
+        &self,
+        who: &Caller,
+        purpose: Purpose,
+        took: Duration,
+        failed: Option<&Error>,
+    ) {
+        use Purpose::{Poll, Query, QueryMore, Token};
+        match self.listener.get() {
+            Some(listener) if !matches!(purpose, Query | QueryMore | Poll | Token) => {
+                listener(who, Beside::Answered { purpose, took, failed });
+            }
+            _ => {}
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct DeliveryState {
     /// How often the batch in hand was tried in vain.
     #[serde(default)]
     pub attempts: u32,
+    /// The stable code of what went wrong last.
+    #[serde(default)]
+    pub code: Option<String>,
     /// What went wrong last, for a person.
     #[serde(default)]
     pub trouble: Option<String>,
@@ -41,6 +44,9 @@ pub struct DeadLetter {
     pub seq: u64,
     /// When it was given up.
     pub at: Stamp,
+    /// The stable code of why; none in stores of before codes were kept.
+    #[serde(default)]
+    pub code: Option<String>,
     /// What the destination said.
     pub reason: String,
     /// The change, as it was to be delivered.
@@ -221,6 +227,7 @@ mod tests {
         let dead = |seq, text: &str| DeadLetter {
             seq,
             at: Stamp(seq.cast_signed()),
+            code: Some("deliver.refused".to_owned()),
             reason: "400".to_owned(),
             change: RawValue::from_string(text.to_owned()).unwrap(),
         };

@@ -1,4 +1,5 @@
-//! Which spans the events are: a run, its pages, and what was done with each.
+//! Which spans the events are: a run, its pages, what was done with each, and what was asked besides; a delivery is a trace of
+//! its own.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,7 +9,7 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use crate::events::Event;
-use crate::model::{Counts, Ending, RunId, Stamp, Trigger};
+use crate::model::{ConsumerName, Counts, Ending, Purpose, RunId, Stamp, Trigger};
 
 /// What of a reason is shown.
 const WORDS: usize = 200;
@@ -108,16 +109,39 @@ impl Spans {
                 open.context.span().add_event_with_timestamp("request made again", now, attributes);
             }
             Event::TokenRenewed { connection, sync, run, code, took_us } => {
-                let open = run.and_then(|run| self.runs.get(&run));
-                let parent = open.map(|open| open.context.clone()).unwrap_or_default();
                 let mut attributes = vec![text("kilofold.connection", connection.as_str())];
                 attributes.extend(sync.as_ref().map(|sync| text("kilofold.sync", sync.as_str())));
-                let begun = before(now, *took_us);
-                let context = start(tracer, "refresh", &parent, begun, attributes);
-                if let Some(code) = code {
-                    fail(&context, code);
-                }
-                end(&context, now);
+                let asked = Done { begun: before(now, *took_us), now, code: code.as_deref() };
+                self.beside("refresh", *run, attributes, &asked);
+            }
+            Event::Answered { connection, sync, run, purpose, code, took_us } => {
+                let mut attributes = vec![text("kilofold.connection", connection.as_str())];
+                attributes.extend(sync.as_ref().map(|sync| text("kilofold.sync", sync.as_str())));
+                let asked = Done { begun: before(now, *took_us), now, code: code.as_deref() };
+                self.beside(question(*purpose), *run, attributes, &asked);
+            }
+            Event::Delivered { destination, changes, last, took_ms } => {
+                let begun = before(now, took_ms.saturating_mul(1000));
+                let attributes =
+                    vec![whole("kilofold.changes", *changes), whole("kilofold.feed_end", *last)];
+                self.delivery(destination, attributes, &Done { begun, now, code: None });
+            }
+            // The words of a destination may repeat what is in a record; the code does not.
+            Event::DeliveryFailed { destination, code, attempts, changes, took_ms, .. } => {
+                let begun = before(now, took_ms.saturating_mul(1000));
+                let attributes = vec![
+                    whole("kilofold.changes", *changes),
+                    whole("kilofold.attempts", u64::from(*attempts)),
+                ];
+                self.delivery(destination, attributes, &Done { begun, now, code: Some(code) });
+            }
+            Event::DeliveryBuried { destination, changes, code, took_ms, .. } => {
+                let begun = before(now, took_ms.unwrap_or(0).saturating_mul(1000));
+                let attributes = vec![
+                    whole("kilofold.changes", *changes),
+                    KeyValue::new("kilofold.given_up", true),
+                ];
+                self.delivery(destination, attributes, &Done { begun, now, code: Some(code) });
             }
             Event::RunEnded { run, ending, counts, calls, .. } => {
                 let Some(open) = self.runs.remove(run) else { return };
@@ -140,6 +164,46 @@ impl Spans {
             }
             _ => {}
         }
+    }
+
+    /// A span of what was asked besides a run's pages: below the run, or alone when nothing runs.
+    fn beside(&self, name: &str, run: Option<RunId>, attributes: Vec<KeyValue>, asked: &Done<'_>) {
+        let open = run.and_then(|run| self.runs.get(&run));
+        let parent = open.map(|open| open.context.clone()).unwrap_or_default();
+        asked.span(&self.tracer, name, &parent, attributes);
+    }
+
+    /// A trace of one request to a destination.
+    fn delivery(&self, to: &ConsumerName, mut attributes: Vec<KeyValue>, sent: &Done<'_>) {
+        attributes.push(text("kilofold.destination", to.as_str()));
+        sent.span(&self.tracer, &format!("deliver {to}"), &Context::new(), attributes);
+    }
+}
+
+/// Something that is over.
+struct Done<'a> {
+    begun: SystemTime,
+    now: SystemTime,
+    /// Why it failed.
+    code: Option<&'a str>,
+}
+
+impl Done<'_> {
+    fn span(&self, tracer: &SdkTracer, name: &str, parent: &Context, attributes: Vec<KeyValue>) {
+        let context = start(tracer, name, parent, self.begun, attributes);
+        if let Some(code) = self.code {
+            fail(&context, code);
+        }
+        end(&context, self.now);
+    }
+}
+
+/// The name of a span of a question that brings no records.
+fn question(purpose: Purpose) -> &'static str {
+    match purpose {
+        // The list of versions is asked for the hour.
+        Purpose::Versions => "clock",
+        purpose => purpose.as_str(),
     }
 }
 

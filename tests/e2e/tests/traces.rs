@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use kilofold::clock::Clock;
+use kilofold::deliver;
+use kilofold::model::ConsumerName;
 use kilofold::traces::Traces;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -16,8 +20,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as Code;
 use org_sim::{FaultKind, RequestClass, When};
 use prost::Message as _;
-use support::{Setup, TestEnv};
+use support::{Receiver, Setup, TestEnv};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 const PLAIN: &str = "fields = [\"LastName\", \"Email\"]\npage_size = 200";
 
@@ -90,34 +95,28 @@ fn attribute(attributes: &[opentelemetry_proto::tonic::common::v1::KeyValue], ke
 
 /// All log lines of this process, as `--log-format json` writes them.
 fn lines() -> Vec<serde_json::Value> {
-    let text = String::from_utf8(sink().0.lock().unwrap().clone()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    log().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// What this process has logged so far.
+fn log() -> String {
+    let sink = sink();
+    let mut bytes = vec![0; usize::try_from(sink.metadata().unwrap().len()).unwrap()];
+    sink.read_exact_at(&mut bytes, 0).unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
-fn sink() -> &'static Sink {
-    static SINK: OnceLock<Sink> = OnceLock::new();
+fn sink() -> &'static File {
+    static SINK: OnceLock<File> = OnceLock::new();
     SINK.get_or_init(|| {
-        let sink = Sink::default();
-        let writer = sink.clone();
+        let file = tempfile::tempfile().unwrap();
         tracing_subscriber::fmt()
             .with_env_filter("kilofold=debug")
             .json()
             .flatten_event(true)
-            .with_writer(move || writer.clone())
+            .with_writer(file.try_clone().unwrap())
             .init();
-        sink
+        file
     })
 }
 
@@ -174,7 +173,7 @@ async fn a_run_is_a_trace_with_its_pages_below() {
         assert!(span.start_time_unix_nano + 2_000_000 >= parent.start_time_unix_nano, "{span:?}");
         assert!(span.end_time_unix_nano <= parent.end_time_unix_nano + 2_000_000, "{span:?}");
     }
-    assert_eq!(below[&root.span_id[..]], ["page", "refresh"].into());
+    assert_eq!(below[&root.span_id[..]], ["clock", "describe", "page", "refresh"].into());
     for page in pages {
         assert_eq!(attribute(&page.attributes, "kilofold.records.fetched"), "200");
         assert_eq!(below[&page.span_id[..]], ["commit", "fetch", "map"].into());
@@ -256,6 +255,95 @@ async fn a_collector_that_fails_disturbs_nothing() {
     assert_eq!(said, 2, "once for each host");
     let told = serde_json::to_string(&lines()).unwrap();
     assert!(told.contains("HTTP 500") && told.contains("Connection refused"), "why is told");
-    let text = String::from_utf8(sink().0.lock().unwrap().clone()).unwrap();
-    assert!(!text.contains("top-secret-of-the-collector"));
+    assert!(!log().contains("top-secret-of-the-collector"));
+}
+
+/// What this says comes as one batch a page; an answer is one, or two when it has more than a thousand records.
+const LARGE: &str = "fields = [\"LastName\"]\npage_size = 2000";
+
+/// Answers are shorter and longer than was asked for: a line names the page that came of its request all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_a_request_names_the_page_that_came() {
+    sink();
+    let lines_of_sync = format!("name = \"ragged\"\n{LARGE}");
+    let setup = Setup::new(&[("Contact", 9_000)]).sync("Contact", "passthrough", &lines_of_sync);
+    let env = setup.open().await;
+    let shape = |class, fault, skip| {
+        env.fault_when(class, fault, When::After { skip, times: 1 });
+    };
+    shape(RequestClass::Query, FaultKind::ShortPage { rows: 700 }, 0);
+    shape(RequestClass::QueryMore, FaultKind::ShortPage { rows: 1_001 }, 1);
+    shape(RequestClass::QueryMore, FaultKind::ShortPage { rows: 3 }, 2);
+    let run = env.run_well("ragged").await;
+    assert_eq!(run.counts.fetched, 9_000);
+    let mut lines = lines();
+    lines.retain(|line| said(line, "sync").as_deref() == Some("ragged"));
+    let numbers = |wanted: &dyn Fn(&serde_json::Value) -> bool| -> Vec<u64> {
+        let found = lines.iter().filter(|line| wanted(line));
+        let mut found: Vec<u64> =
+            found.map(|line| said(line, "page").unwrap().parse().unwrap()).collect();
+        found.sort_unstable();
+        found
+    };
+    // Of an answer in several batches the first one tells how long it took.
+    let came =
+        numbers(&|line| line["message"] == "Page fetched" && line["took_us"].as_u64() > Some(0));
+    let asked = numbers(&|line| {
+        line["message"] == "Call spent" && line["purpose"].as_str().unwrap().starts_with("query")
+    });
+    assert_eq!(asked, came);
+    assert!(came.len() >= 6 && came.windows(2).any(|two| two[1] == two[0] + 2), "{came:?}");
+    assert_eq!(&came[..2], [0, 1], "the first was short");
+}
+
+/// A delivery is a trace of its own, with a code when it was not taken, and nothing of what was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_are_traces() {
+    sink();
+    let (collector, url) = Collector::start(200).await;
+    let receiver = Receiver::start().await;
+    let mut setup = Setup::new(&[("Contact", 20)]).sync("Contact", "passthrough", PLAIN);
+    setup.syncs.push(receiver.section("hook", ""));
+    setup.syncs.push(format!("[telemetry]\nendpoint = \"{url}\"\n"));
+    let mut env = setup.start().await;
+    let refused = env.ids("Contact")[7].clone();
+    receiver.refuse(&[&refused], &format!("no {refused}"));
+    env.open().await;
+    env.run_well("Contact").await;
+    let (app, stop) = (env.app(), CancellationToken::new());
+    let mut tasks =
+        deliver::start(&app.config.deliver, &app.store, &Clock::default(), &app.bus, &stop)
+            .unwrap();
+    let hook = ConsumerName::new("deliver.hook").unwrap();
+    while app.store.consumer(&hook).unwrap().is_none_or(|one| one.acknowledged < 20) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    receiver.answer(Some(503));
+    env.touch("Contact", 3, 1);
+    env.later(60);
+    env.run_well("Contact").await;
+    while env.store().delivery(&hook).unwrap().attempts == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    close(&env).await;
+    let spans = collector.spans();
+    let sent: Vec<&Span> = spans.iter().filter(|one| one.name == "deliver deliver.hook").collect();
+    assert!(sent.iter().all(|one| one.parent_span_id.is_empty()));
+    let failed = |one: &Span| one.status.clone().is_some_and(|status| status.code() == Code::Error);
+    let taken = sent.iter().filter(|one| !failed(one));
+    let taken: u64 = taken
+        .map(|one| attribute(&one.attributes, "kilofold.changes").parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(taken, 19);
+    let codes: BTreeSet<String> = sent
+        .iter()
+        .filter(|one| failed(one))
+        .map(|one| attribute(&one.attributes, "error.type"))
+        .collect();
+    assert_eq!(codes, ["deliver.busy", "deliver.refused"].map(str::to_owned).into());
+    let got = collector.got.lock().unwrap();
+    let bytes: Vec<u8> = got.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect();
+    assert!(!String::from_utf8_lossy(&bytes).contains(&refused), "its words are not told");
 }

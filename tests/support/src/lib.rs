@@ -4,7 +4,9 @@
 mod check;
 mod env;
 mod process;
+mod receiver;
 
 pub use check::{Dump, Replay};
 pub use env::{Setup, TestEnv, connection, id, name, sizes, sync};
 pub use process::{Child, Output, free_port, kilofold, plugin};
+pub use receiver::Receiver;
