@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kilofold::model::{
-    ConnectionName, Cursor, Ending, Outcome, PageNote, RecordId, Run, RunId, Stamp, SyncName,
-    Timing, Trigger,
+    ConnectionName, ConsumerName, Cursor, Ending, Outcome, PageNote, RecordId, Run, RunId, Stamp,
+    SyncName, Timing, Trigger,
 };
 use kilofold::plugin::{self, Engine, Limits, NoLookup, Plugin, Settings, Source};
-use kilofold::store::{Commit, NewRun, Options, Store, Verdict};
+use kilofold::store::{Commit, DeadLetter, DeliveryState, NewRun, Options, Store, Verdict};
+use kilofold::web::view::Change;
 
 use native::Page;
 use serving::Serving;
@@ -28,6 +29,10 @@ const SYNCS: usize = 10;
 const PAGES: usize = 10;
 /// Records that a run of changes brings.
 const CHANGED: usize = 12;
+/// Changes that the destination did not take: as many as are kept.
+const DEAD: usize = kilofold::deliver::MOST_DEAD;
+/// Readers of the feed: as many as a store keeps the places of.
+const READERS: usize = 999;
 /// Times that each page is asked for.
 const ROUNDS: usize = 30;
 /// What a page may take.
@@ -41,7 +46,10 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let names: Vec<SyncName> = (0..SYNCS).map(name).collect::<Result<_>>()?;
     let begun = Instant::now();
-    let last = fill(&Store::open(&folder.path().join("store"), &Options::default())?, &names)?;
+    let store = Store::open(&folder.path().join("store"), &Options::default())?;
+    let last = fill(&store, &names)?;
+    readers(&store)?;
+    drop(store);
     println!(
         "{RECORDS} records and {RUNS} runs of {SYNCS} syncs, stored in {:.0} s",
         begun.elapsed().as_secs_f64()
@@ -99,6 +107,11 @@ fn paths(sync: &SyncName, last: &Last) -> Vec<(&'static str, String)> {
         ("data in, found by Id", format!("/data?find={record}")),
         ("data in, found by nothing", "/data?find=nobody".to_owned()),
         ("a record", format!("/data/{sync}/{record}")),
+        ("data out, a thousand readers", "/out".to_owned()),
+        ("a reader", "/out/reader-500".to_owned()),
+        ("ten thousand not taken", "/out/deliver.hook".to_owned()),
+        ("not taken, in the middle", format!("/out/deliver.hook?after={}", DEAD / 2)),
+        ("one that was not taken", format!("/out/deliver.hook/{}", DEAD / 2)),
         ("syncs", "/syncs".to_owned()),
         ("limits", "/limits".to_owned()),
         ("connections", "/connections".to_owned()),
@@ -180,6 +193,31 @@ fn fill(store: &Store, names: &[SyncName]) -> Result<Last> {
         }
     }
     Ok(Last { first, run, record })
+}
+
+/// A destination that did not take the first changes, and many readers, each somewhere else in the feed.
+fn readers(store: &Store) -> Result<()> {
+    let end = store.feed_end()?;
+    for n in 0..READERS {
+        let name = ConsumerName::new(&format!("reader-{n}"))?;
+        let place = end / READERS as u64 * n as u64;
+        store.move_consumer(&name, place, false, Stamp::now())??;
+    }
+    let hook = ConsumerName::new("deliver.hook")?;
+    store.move_consumer(&hook, end, false, Stamp::now())??;
+    let mut after = 0;
+    while after < DEAD as u64 {
+        let dead = store.feed(after, 1000)?.into_iter().map(|entry| {
+            let (seq, change) = (entry.seq, Change::from(entry));
+            let change = serde_json::value::to_raw_value(&change)?;
+            let (code, reason) = (Some("deliver.refused".to_owned()), "422: no".to_owned());
+            Ok(DeadLetter { seq, at: Stamp::now(), code, reason, change })
+        });
+        let dead = dead.collect::<Result<Vec<DeadLetter>>>()?;
+        after = dead.last().ok_or("the feed is too short")?.seq;
+        store.set_delivery(&hook, &DeliveryState::default(), &dead)?;
+    }
+    Ok(())
 }
 
 /// The Id of a record: the page's number and its own, in the way of Salesforce.

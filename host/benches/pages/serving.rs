@@ -20,13 +20,15 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Writes the configuration and starts the host; nothing is ever asked of the org that it names.
+    /// Writes the configuration and starts the host; nothing is ever asked of the org and the
+    /// destination that it names.
     pub fn start(folder: &Path, names: &[SyncName]) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut config = format!(
             "[org]\nlogin = \"http://127.0.0.1:9\"\n\n\
              [[connection]]\nname = \"main\"\ngrant = \"code\"\nclient_id = \"app\"\n\n\
-             [store]\npath = \"store\"\n\n[web]\nlisten = \"{address}\"\n"
+             [store]\npath = \"store\"\n\n[web]\nlisten = \"{address}\"\n\n\
+             [[deliver]]\nname = \"hook\"\nurl = \"http://127.0.0.1:9/\"\n"
         );
         for name in names {
             config.push_str(&format!(

@@ -1,6 +1,6 @@
 //! `kilofold consumers`: the named readers of the feed, and how far each is behind.
 
-use clap::Args as ClapArgs;
+use clap::{ArgGroup, Args as ClapArgs};
 
 use super::out::Out;
 use super::sheet::{Cell, Column, Paint, Sheet};
@@ -9,10 +9,11 @@ use super::{Failure, Globals};
 use crate::error::Exit;
 use crate::model::{ConsumerName, Stamp};
 use crate::web::text::{about, grouped};
-use crate::web::view::Consumer;
+use crate::web::view::Abreast;
 
 /// Lists the named readers of the feed, and how far each is behind.
 #[derive(Debug, ClapArgs)]
+#[command(group(ArgGroup::new("letters").args(["resend", "drop_dead"])))]
 pub struct Args {
     /// Forgets this one: nothing is kept for it any more
     #[arg(long, value_name = "NAME")]
@@ -26,10 +27,10 @@ pub struct Args {
     /// Sends the changes again that this destination did not take
     ///
     /// A change whose output has changed since is not sent: it would set the destination back. What is refused anew stays.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["forget", "dead", "drop_dead"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forget", "dead"])]
     resend: Option<ConsumerName>,
-    /// With --resend: only the change of this number
-    #[arg(long, value_name = "SEQ", requires = "resend")]
+    /// With --resend or --drop-dead: only the change of this number
+    #[arg(long, value_name = "SEQ", requires = "letters")]
     seq: Option<u64>,
     /// Forgets the changes that this destination did not take
     #[arg(long, value_name = "NAME", conflicts_with_all = ["forget", "dead"])]
@@ -73,12 +74,15 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if let Some(name) = &args.drop_dead {
-        let was = source.bury(name).await?;
-        let count = was.delivery.as_ref().map_or(0, |delivery| delivery.dead);
+        let was = source.bury(name, args.seq).await?;
+        let all = was.delivery.as_ref().map_or(0, |delivery| delivery.dead);
         if out.json {
             out.value(&was)?;
         } else {
-            out.line(&format!("{} changes are forgotten.", grouped(count)))?;
+            out.line(&match args.seq.map_or(all, |_| 1) {
+                1 => "1 change is forgotten.".to_owned(),
+                count => format!("{} changes are forgotten.", grouped(count)),
+            })?;
         }
         return Ok(Exit::Done);
     }
@@ -92,17 +96,20 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
         Column::giving("consumer"),
         Column::number("acknowledged"),
         Column::number("lag"),
+        Column::text("waits"),
         Column::text("heard of"),
         Column::text("state"),
     ]);
     for one in &found.consumers {
-        let (state, paint) = state(one);
+        let waits = one.waiting_since.map_or(String::new(), |since| about(now.since(since)));
+        let abreast = one.abreast();
         sheet.row(vec![
             one.name.as_str().into(),
             grouped(one.acknowledged).into(),
             Cell::count(grouped(one.lag), one.lag, Paint::Plain),
+            waits.into(),
             format!("{} ago", about(now.since(one.seen))).into(),
-            Cell::new(state, paint),
+            Cell::new(abreast.label(), paint(abreast)),
         ]);
     }
     out.sheet(&sheet, "Nobody reads the feed by name yet: kilofold feed --consumer NAME")?;
@@ -114,11 +121,12 @@ pub async fn run(args: &Args, globals: &Globals) -> Result<Exit, Failure> {
     for one in &found.consumers {
         let Some(delivery) = &one.delivery else { continue };
         if let Some(trouble) = &delivery.trouble {
+            let code = delivery.code.as_ref().map_or_else(String::new, |code| format!(" [{code}]"));
             let next = delivery.next.map_or_else(String::new, |next| {
                 let wait = about(next.since(now));
                 format!(", sent {} times, again in {wait}", delivery.attempts)
             });
-            out.pair(one.name.as_str(), &format!("{trouble}{next}"))?;
+            out.pair(one.name.as_str(), &format!("{trouble}{code}{next}"))?;
         }
         if delivery.dead > 0 {
             let dead = grouped(delivery.dead);
@@ -146,6 +154,7 @@ async fn dead(
     let mut sheet = Sheet::new(&[
         Column::number("seq"),
         Column::text("given up"),
+        Column::text("code"),
         Column::giving("why"),
         Column::giving("change"),
     ]);
@@ -153,6 +162,7 @@ async fn dead(
         sheet.row(vec![
             one.seq.to_string().into(),
             one.at.timestamp().strftime("%Y-%m-%d %H:%M").to_string().into(),
+            one.code.as_deref().unwrap_or("-").into(),
             Cell::new(&one.reason, Paint::Bad),
             one.change.get().into(),
         ]);
@@ -167,17 +177,11 @@ async fn dead(
     Ok(Exit::Done)
 }
 
-fn state(one: &Consumer) -> (&'static str, Paint) {
-    let failing = one.delivery.as_ref().is_some_and(|delivery| delivery.failing_since.is_some());
-    if failing {
-        ("failing", Paint::Bad)
-    } else if one.behind {
-        ("too far behind", Paint::Bad)
-    } else if !one.live {
-        ("not heard of", Paint::Warn)
-    } else if one.lag == 0 {
-        ("up to date", Paint::Good)
-    } else {
-        ("behind", Paint::Live)
+fn paint(abreast: Abreast) -> Paint {
+    match abreast {
+        Abreast::Failing | Abreast::TooFarBehind => Paint::Bad,
+        Abreast::Silent | Abreast::SomeNotTaken => Paint::Warn,
+        Abreast::UpToDate => Paint::Good,
+        Abreast::Behind => Paint::Live,
     }
 }

@@ -262,11 +262,7 @@ impl Source {
     /// Forgets a consumer; gives what was known of it.
     pub async fn forget(&self, name: &ConsumerName) -> Result<view::Consumer, Failure> {
         match self {
-            Self::Store(reader) => {
-                let was = reader.consumer(name, Stamp::now())?;
-                reader.store().forget_consumer(name)?;
-                Ok(was)
-            }
+            Self::Store(reader) => Ok(reader.forget(name, Stamp::now())?),
             Self::Api(client) => Ok(client.delete(&format!("/api/v1/consumers/{name}")).await?),
         }
     }
@@ -296,17 +292,22 @@ impl Source {
         match self {
             Self::Store(reader) => Ok(reader.resend(name, seq)?),
             Self::Api(client) => {
-                let seq = seq.map_or(String::new(), |seq| format!("?seq={seq}"));
-                Ok(client.post(&format!("/api/v1/consumers/{name}/resend{seq}")).await?)
+                Ok(client.post(&format!("/api/v1/consumers/{name}/resend{}", which(seq))).await?)
             }
         }
     }
 
-    /// Forgets what a destination did not take; gives how it stood.
-    pub async fn bury(&self, name: &ConsumerName) -> Result<view::Consumer, Failure> {
+    /// Forgets what a destination did not take: one change, or all. Gives how it stood.
+    pub async fn bury(
+        &self,
+        name: &ConsumerName,
+        seq: Option<u64>,
+    ) -> Result<view::Consumer, Failure> {
         match self {
-            Self::Store(reader) => Ok(reader.bury(name, Stamp::now())?),
-            Self::Api(client) => Ok(client.post(&format!("/api/v1/consumers/{name}/bury")).await?),
+            Self::Store(reader) => Ok(reader.bury(name, seq, Stamp::now())?),
+            Self::Api(client) => {
+                Ok(client.post(&format!("/api/v1/consumers/{name}/bury{}", which(seq))).await?)
+            }
         }
     }
 
@@ -369,6 +370,11 @@ fn part(syncs: &[SyncName], kinds: &[String]) -> Vec<(&'static str, String)> {
         parameters.push(("kinds", kinds.join(",")));
     }
     parameters
+}
+
+/// One change, or all.
+fn which(seq: Option<u64>) -> String {
+    seq.map_or(String::new(), |seq| format!("?seq={seq}"))
 }
 
 fn list(after: Option<impl ToString>, limit: usize) -> Vec<(&'static str, String)> {

@@ -66,6 +66,12 @@ pub(super) fn add(routes: Routes) -> Routes {
             dead,
         )
         .on(
+            Verb::Get,
+            "/api/v1/consumers/{name}/dead/{seq}",
+            "One change that a destination of deliveries did not take, beside what its output is now.",
+            dead_one,
+        )
+        .on(
             Verb::Post,
             "/api/v1/consumers/{name}/resend",
             "Has what a destination of deliveries did not take sent again: one change, or all.",
@@ -74,7 +80,7 @@ pub(super) fn add(routes: Routes) -> Routes {
         .on(
             Verb::Post,
             "/api/v1/consumers/{name}/bury",
-            "Forgets what a destination of deliveries did not take.",
+            "Forgets what a destination of deliveries did not take: one change, or all.",
             bury,
         )
 }
@@ -332,13 +338,7 @@ async fn acknowledge(
 
 async fn forget(shared: Shared, ask: Ask<ConsumerName>) -> Answer<Json<view::Consumer>> {
     let now = shared.clock.now();
-    read(&shared, move |reader| {
-        let was = reader.consumer(&ask.path, now)?;
-        reader.store().forget_consumer(&ask.path)?;
-        Ok(was)
-    })
-    .await
-    .map(Json)
+    read(&shared, move |reader| reader.forget(&ask.path, now)).await.map(Json)
 }
 
 async fn dead(
@@ -351,22 +351,28 @@ async fn dead(
         .map(Json)
 }
 
+async fn dead_one(shared: Shared, ask: Ask<(ConsumerName, u64)>) -> Answer<Json<view::OneLetter>> {
+    let (name, seq) = ask.path;
+    read(&shared, move |reader| reader.dead_letter(&name, seq)).await.map(Json)
+}
+
 /// Which change is meant.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct OneLetter {
+struct Which {
     /// Only the change of this number.
     seq: Option<u64>,
 }
 
-async fn resend(shared: Shared, ask: Ask<ConsumerName, OneLetter>) -> Answer<Json<view::Resent>> {
-    let Ask { path: name, query: OneLetter { seq }, .. } = ask;
+async fn resend(shared: Shared, ask: Ask<ConsumerName, Which>) -> Answer<Json<view::Resent>> {
+    let Ask { path: name, query: Which { seq }, .. } = ask;
     read(&shared, move |reader| reader.resend(&name, seq)).await.map(Json)
 }
 
-async fn bury(shared: Shared, ask: Ask<ConsumerName>) -> Answer<Json<view::Consumer>> {
+async fn bury(shared: Shared, ask: Ask<ConsumerName, Which>) -> Answer<Json<view::Consumer>> {
     let now = shared.clock.now();
-    read(&shared, move |reader| reader.bury(&ask.path, now)).await.map(Json)
+    let Ask { path: name, query: Which { seq }, .. } = ask;
+    read(&shared, move |reader| reader.bury(&name, seq, now)).await.map(Json)
 }
 
 #[cfg(test)]

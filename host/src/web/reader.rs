@@ -1,5 +1,7 @@
 //! Reads the store into views: behind the API, and for the command line when no host runs.
 
+mod consumers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,6 @@ use std::time::Duration;
 use super::view;
 use crate::app;
 use crate::config::{Allowance, Config, PluginRef};
-use crate::deliver;
 use crate::metrics;
 use crate::model::{
     ConnectionName, ConsumerName, Maker, Purpose, RecordId, Run, RunId, Stamp, Standing, SyncName,
@@ -260,101 +261,6 @@ impl Reader {
                 .collect(),
             lags: consumers.consumers.into_iter().map(|one| (one.name, one.lag)).collect(),
             store_bytes: self.store.size(),
-        })
-    }
-
-    /// The named readers of the feed.
-    pub fn consumers(&self, now: Stamp) -> Result<view::Consumers, Error> {
-        let (start, end) = (self.store.feed_start()?, self.store.feed_end()?);
-        let all = self.store.consumers()?.into_iter();
-        let consumers = all.map(|one| self.as_consumer(one, (start, end), now));
-        Ok(view::Consumers { consumers: consumers.collect::<Result<_, _>>()?, start, end })
-    }
-
-    /// One named reader of the feed.
-    pub fn consumer(&self, name: &ConsumerName, now: Stamp) -> Result<view::Consumer, Error> {
-        let feed = (self.store.feed_start()?, self.store.feed_end()?);
-        let found = self.store.consumer(name)?;
-        let found = found.ok_or_else(|| Error::NoConsumer(name.clone()))?;
-        self.as_consumer(found, feed, now)
-    }
-
-    /// Where a consumer that asks for changes stands; one that nobody knows begins at the first.
-    pub fn consumer_asks(&self, name: &ConsumerName, now: Stamp) -> Result<u64, Error> {
-        match self.store.consumer(name)? {
-            Some(known) => {
-                self.store.consumer_seen(name, now)?;
-                Ok(known.acknowledged)
-            }
-            None => Ok(self.store.feed_start()?.saturating_sub(1)),
-        }
-    }
-
-    /// Moves a consumer, or makes it.
-    pub fn acknowledge(
-        &self,
-        name: &ConsumerName,
-        acknowledged: u64,
-        rewind: bool,
-        now: Stamp,
-    ) -> Result<view::Consumer, Error> {
-        let moved = self.store.move_consumer(name, acknowledged, rewind, now)??;
-        let feed = (self.store.feed_start()?, self.store.feed_end()?);
-        self.as_consumer(moved, feed, now)
-    }
-
-    /// What a destination did not take, after number `after`.
-    pub fn dead_letters(
-        &self,
-        name: &ConsumerName,
-        after: Option<u64>,
-        limit: Option<usize>,
-    ) -> Result<view::DeadLetters, Error> {
-        self.store.consumer(name)?.ok_or_else(|| Error::NoConsumer(name.clone()))?;
-        let limit = capped(limit);
-        let found = self.store.dead_letters(name, after, limit)?;
-        let next = if found.len() < limit { None } else { found.last().map(|one| one.seq) };
-        Ok(view::DeadLetters { letters: found.into_iter().map(Into::into).collect(), next })
-    }
-
-    /// Has what a destination did not take sent again: one change, or all.
-    pub fn resend(&self, name: &ConsumerName, seq: Option<u64>) -> Result<view::Resent, Error> {
-        self.store.consumer(name)?.ok_or_else(|| Error::NoConsumer(name.clone()))?;
-        match (self.store.send_again(name, seq)?, seq) {
-            (0, Some(seq)) => Err(Error::NoLetter { name: name.clone(), seq }),
-            (asked, _) => Ok(view::Resent { asked }),
-        }
-    }
-
-    /// Forgets what a destination did not take.
-    pub fn bury(&self, name: &ConsumerName, now: Stamp) -> Result<view::Consumer, Error> {
-        let was = self.consumer(name, now)?;
-        self.store.bury(name, None)?;
-        Ok(was)
-    }
-
-    fn as_consumer(
-        &self,
-        one: store::Consumer,
-        feed: (u64, u64),
-        now: Stamp,
-    ) -> Result<view::Consumer, Error> {
-        let (start, end) = feed;
-        let sends = self.config.deliver.iter().any(|destination| destination.name == one.name);
-        let dead = self.store.count_dead(&one.name, deliver::MOST_DEAD)? as u64;
-        let delivery = match sends || dead > 0 {
-            true => Some(view::Delivery::of(self.store.delivery(&one.name)?, dead)),
-            false => None,
-        };
-        Ok(view::Consumer {
-            lag: end.saturating_sub(one.acknowledged),
-            live: now.since(one.seen) <= self.config.keep.consumer_quiet,
-            behind: one.acknowledged.saturating_add(1) < start,
-            name: one.name,
-            acknowledged: one.acknowledged,
-            created: one.created,
-            seen: one.seen,
-            delivery,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What the API answers and the command line shows: one set of structs for both, so both say the same.
 
 mod connections;
+mod consumers;
 mod plugin;
 
 pub use plugin::{
@@ -13,10 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use connections::{Approvals, Connecting, Connection, Connections};
+pub use consumers::{
+    Abreast, Consumer, Consumers, DeadLetter, DeadLetters, Delivery, Destination, OneLetter, Resent,
+};
 
 use crate::model::{
-    ConnectionName, ConsumerName, Cursor, PageNote, Pause, Purpose, RecordId, Rejection, Run,
-    RunId, Stamp, SyncName, Usage,
+    ConnectionName, Cursor, PageNote, Pause, Purpose, RecordId, Rejection, Run, RunId, Stamp,
+    SyncName, Usage,
 };
 use crate::store;
 
@@ -198,103 +202,6 @@ pub struct Feed {
     /// The first number that is still kept.
     #[serde(default)]
     pub start: u64,
-}
-
-/// A named reader of the feed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Consumer {
-    /// Its name.
-    pub name: ConsumerName,
-    /// It has everything up to this number.
-    pub acknowledged: u64,
-    /// How many changes it does not have yet.
-    pub lag: u64,
-    /// When it was first heard of.
-    pub created: Stamp,
-    /// When it was last heard of, to the minute.
-    pub seen: Stamp,
-    /// Whether changes are kept for it: it was heard of lately.
-    pub live: bool,
-    /// Whether changes that it does not have are no longer kept, so that it must take a snapshot.
-    pub behind: bool,
-    /// How its delivery stands, when changes are sent to it.
-    #[serde(default)]
-    pub delivery: Option<Delivery>,
-}
-
-/// How the delivery to a destination stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Delivery {
-    /// Since when the batch in hand has not been taken.
-    pub failing_since: Option<Stamp>,
-    /// How often it was sent in vain.
-    pub attempts: u32,
-    /// What went wrong last.
-    pub trouble: Option<String>,
-    /// When it is sent again.
-    pub next: Option<Stamp>,
-    /// When a batch was taken last.
-    pub delivered: Option<Stamp>,
-    /// Changes that were taken.
-    pub taken: u64,
-    /// Changes that were not, and are kept.
-    pub dead: u64,
-}
-
-impl Delivery {
-    /// From what is stored.
-    pub fn of(state: store::DeliveryState, dead: u64) -> Self {
-        let store::DeliveryState { failing_since, attempts, trouble, next, delivered, taken } =
-            state;
-        Self { failing_since, attempts, trouble, next, delivered, taken, dead }
-    }
-}
-
-/// A change that a destination did not take.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct DeadLetter {
-    /// Its number in the feed.
-    pub seq: u64,
-    /// When it was given up.
-    pub at: Stamp,
-    /// Why.
-    pub reason: String,
-    /// The change; null for changes that were no longer kept.
-    #[schemars(with = "Option<Change>")]
-    pub change: Box<RawValue>,
-}
-
-impl From<store::DeadLetter> for DeadLetter {
-    fn from(one: store::DeadLetter) -> Self {
-        Self { seq: one.seq, at: one.at, reason: one.reason, change: one.change }
-    }
-}
-
-/// What a destination did not take, in order.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct DeadLetters {
-    /// The changes.
-    pub letters: Vec<DeadLetter>,
-    /// Pass this as `after` for more; none at the end.
-    pub next: Option<u64>,
-}
-
-/// What is sent again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Resent {
-    /// Changes that were asked for; they stay until they are taken.
-    pub asked: u64,
-}
-
-/// The named readers of the feed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Consumers {
-    /// The readers, by name.
-    pub consumers: Vec<Consumer>,
-    /// The first number that the feed keeps.
-    pub start: u64,
-    /// The newest number of the feed.
-    pub end: u64,
 }
 
 /// One line of a snapshot.

@@ -1,9 +1,11 @@
 //! What holds on every page: nothing hostile works, nothing is inaccessible, nothing is wider than a small phone.
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::time::Duration;
+
 use browser::{Browser, World, axe};
 use serde_json::Value;
-use support::{Setup, plugin};
+use support::{Receiver, Setup, plugin};
 
 /// Texts that would do something if any page took them for more than text.
 const HOSTILE: [&str; 12] = [
@@ -25,9 +27,13 @@ const HOSTILE: [&str; 12] = [
 async fn hostile() -> World {
     let echo = plugin("json_echo.wasm");
     let lines = "fields = [\"FirstName\", \"LastName\", \"Title\"]";
-    let setup = Setup::new(&[("Contact", 30), ("Lead", 5)])
+    let receiver = Receiver::start().await;
+    // Every body has this word, so everything is refused, in hostile words.
+    receiver.refuse(&["changes"], HOSTILE[0]);
+    let mut setup = Setup::new(&[("Contact", 30), ("Lead", 5)])
         .sync("Contact", echo.to_str().unwrap(), lines)
         .sync("Lead", "passthrough", "fields = [\"LastName\"]");
+    setup.syncs.push(receiver.section("hook", ""));
     let world = World::start(setup).await;
     let ids = world.env.ids("Contact");
     let now = world.env.sim.now();
@@ -47,7 +53,13 @@ async fn hostile() -> World {
     }
     // What changed a moment ago is left to the next import.
     world.env.later(60);
-    world.command(&["sync", "now"]).await;
+    // One behind the other, so that the first import is that of the Contacts.
+    for sync in ["Contact", "Lead"] {
+        world.command(&["sync", "now", sync]).await;
+    }
+    while world.command(&["consumers"]).await["consumers"][0]["lag"] != 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     world
 }
 
@@ -59,6 +71,9 @@ fn pages(world: &World) -> Vec<String> {
         "/?sync=Contact",
         "/data",
         "/data?outcome=failed",
+        "/out",
+        "/out/deliver.hook",
+        "/out/deliver.hook/1",
         "/syncs",
         "/limits",
         "/connections",
@@ -115,6 +130,8 @@ async fn hostile_texts_are_inert_on_every_page() {
     // They are shown, not hidden.
     browser.open(&world.page("/imports/1/failures")).await;
     browser.says("<script>window.hacked = 1</script>").await;
+    browser.open(&world.page("/out/deliver.hook")).await;
+    browser.says("<script>window.hacked = 1</script>").await;
     browser.open(&world.page(&format!("/data/Contact/{}", world.env.ids("Contact")[0]))).await;
     browser.says("<script>window.hacked = 1</script>").await;
     browser.close().await;
@@ -127,7 +144,7 @@ async fn every_page_fits_a_small_phone_and_a_large_zoom() {
     // 320 pixels is also what 1280 are at a zoom of four hundred per cent; 640 what they are at two hundred.
     for width in [320, 640, 1360] {
         browser.size(width, 800).await;
-        for path in pages(&world).into_iter().take(19) {
+        for path in pages(&world).into_iter().take(22) {
             browser.open(&world.page(&path)).await;
             let wide = browser.run("return document.documentElement.scrollWidth").await;
             assert!(wide.as_u64().unwrap() <= u64::from(width), "{path} is {wide} wide at {width}");
@@ -142,7 +159,7 @@ async fn axe_finds_nothing() {
     let world = hostile().await;
     for scheme in ["light", "dark"] {
         browser.prefer(scheme).await;
-        for path in pages(&world).into_iter().take(18) {
+        for path in pages(&world).into_iter().take(21) {
             browser.open(&world.page(&path)).await;
             browser.run(&axe).await;
             let found = browser

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use browser::{Browser, World};
 use org_sim::{FaultKind, RequestClass, When};
-use support::{Setup, connection};
+use support::{Receiver, Setup, connection};
 
 /// A host to whom much has happened.
-async fn lively(browser: &Browser) -> World {
+async fn lively(browser: &Browser, shop: &Receiver, crm: &Receiver) -> World {
     let mut setup = Setup::new(&[
         ("Contact", 2_400),
         ("Account", 900),
@@ -30,7 +30,12 @@ async fn lively(browser: &Browser) -> World {
     setup.sim.daily_limit = 15_000;
     setup.quota = "allowance = 2400\nreserve = 4000".to_owned();
     setup.connections.push(connection("second", "integration@kilofold.example", ""));
+    setup.syncs.push(shop.section("warehouse", "kinds = [\"person\", \"object\"]"));
+    setup.syncs.push(crm.section("crm-of-the-shop", "syncs = [\"Account\"]"));
     let world = World::start(setup).await;
+    let (contacts, accounts) = (world.env.ids("Contact"), world.env.ids("Account"));
+    let words: Vec<&str> = contacts[..4].iter().chain(&accounts[..2]).map(String::as_str).collect();
+    shop.refuse(&words, "{\"error\":\"segment 'customers-eu' has no field 'title'\"}");
     browser.open(&world.page("/connections")).await;
     browser.press("#connection-second", "Connect").await;
     browser.says("Log in as that user, not as yourself").await;
@@ -67,6 +72,10 @@ async fn lively(browser: &Browser) -> World {
             world.sync(sync).await;
         }
         world.env.sim.consume_calls(111 + round as u64 * 17);
+        if round == 11 {
+            crm.answer(Some(503));
+            world.command(&["feed", "--consumer", "report", "--limit", "1000"]).await;
+        }
     }
     world
 }
@@ -88,7 +97,8 @@ async fn screenshots() {
     let built = std::env::current_exe().unwrap();
     let folder = built.ancestors().nth(3).unwrap().join("screenshots");
     std::fs::create_dir_all(&folder).unwrap();
-    let world = lively(&browser).await;
+    let (shop, crm) = (Receiver::start().await, Receiver::start().await);
+    let world = lively(&browser, &shop, &crm).await;
     pictures(&browser, &world, &folder, &[("limits", "/limits".to_owned())]).await;
     exhausted(&world).await;
     let imports = world.command(&["imports", "--limit", "200"]).await;
@@ -101,6 +111,8 @@ async fn screenshots() {
     };
     let failed = run("Opportunity", "failed");
     let paused = run("Lead", "paused");
+    let letters = world.command(&["consumers", "--dead", "deliver.warehouse"]).await;
+    let letter = letters["letters"][0]["seq"].clone();
     let contact = world.env.ids("Contact")[3].clone();
     let account = world.env.ids("Account")[3].clone();
     let pages = [
@@ -114,6 +126,11 @@ async fn screenshots() {
         ("data-found", "/data?find=nobody".to_owned()),
         ("record", format!("/data/Contact/{contact}")),
         ("record-object", format!("/data/Account/{account}")),
+        ("out", "/out".to_owned()),
+        ("out-one", "/out/deliver.warehouse".to_owned()),
+        ("out-failing", "/out/deliver.crm-of-the-shop".to_owned()),
+        ("out-reader", "/out/report".to_owned()),
+        ("out-letter", format!("/out/deliver.warehouse/{letter}")),
         ("syncs", "/syncs".to_owned()),
         ("limits-spent", "/limits".to_owned()),
         ("disconnect", "/connections/second/disconnect".to_owned()),

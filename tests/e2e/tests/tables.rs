@@ -121,6 +121,7 @@ async fn world() -> TestEnv {
     let state = DeliveryState {
         failing_since: Some(Stamp::now()),
         attempts: u32::MAX,
+        code: Some("deliver.unreachable".to_owned()),
         trouble: Some(WIDE.join(" ")),
         next: Some(Stamp::now()),
         delivered: None,
@@ -132,6 +133,7 @@ async fn world() -> TestEnv {
         .map(|(n, text)| DeadLetter {
             seq: HUGE + n as u64,
             at: Stamp::now(),
+            code: Some("deliver.unreachable".to_owned()),
             reason: text.repeat(3),
             change: serde_json::value::to_raw_value(&serde_json::json!({ "body": text })).unwrap(),
         })
@@ -171,6 +173,16 @@ fn commands(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["check", "--offline"],
         vec!["check"],
         vec!["plugin", "check", &echo],
+        // Nothing changes, everything does, and what is made anew is shown field by field.
+        vec!["plugin", "run", &echo, "--sync", LONG],
+        vec!["plugin", "run", &echo, "--sync", LONG, "--all"],
+        vec!["plugin", "run", "passthrough", "--sync", LONG],
+        vec!["plugin", "run", "contact-to-person", "--sync", LONG],
+        vec!["plugin", "run", &echo, "--sync", LONG, "--live", "--limit", "200"],
+        vec!["plugin", "diff", &echo, "--sync", LONG],
+        vec!["plugin", "diff", "passthrough", "--sync", LONG, "--samples", "9"],
+        vec!["plugin", "diff", &echo, "passthrough", "--sync", LONG],
+        vec!["plugin", "diff", "contact-to-person", "--sync", LONG],
         vec!["explain"],
         vec!["explain", "auth.reconnect"],
         vec!["explain", "limit.daily"],

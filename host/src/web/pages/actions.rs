@@ -1,16 +1,16 @@
 //! What the buttons do: each asks the scheduler, then leads back to the page that it stands on.
 
 use axum::Form;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::address::Named;
 use super::ctx::{self, Ctx, Did};
 use super::problem::Refused;
 use crate::model::{RunId, SyncName};
 use crate::schedule::{Asked, Work};
-use crate::web::{Problem, Shared, api};
+use crate::web::{Shared, api};
 
 /// Where a form stands.
 #[derive(Debug, Deserialize)]
@@ -19,21 +19,13 @@ pub(super) struct From {
     back: String,
 }
 
-type Named = Result<Path<SyncName>, PathRejection>;
-
-fn named(ctx: &Ctx, path: Named) -> Result<SyncName, Refused> {
-    let problem = |error: PathRejection| Problem::bad_request(error.body_text());
-    path.map(|Path(name)| name).map_err(|error| Refused::new(ctx, problem(error)))
-}
-
 /// Runs a sync now, or after the run in hand.
 pub(super) async fn run(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(sync): Named<SyncName>,
     Form(from): Form<From>,
 ) -> Result<Response, Refused> {
-    let sync = named(&ctx, path)?;
     let asked = shared.scheduler.run_now(&sync).await.map_err(|error| Refused::new(&ctx, error))?;
     Ok(ctx::see(&ctx::after(&from.back, did(asked), sync.as_str())))
 }
@@ -42,10 +34,9 @@ pub(super) async fn run(
 pub(super) async fn remap(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(sync): Named<SyncName>,
     Form(from): Form<From>,
 ) -> Result<Response, Refused> {
-    let sync = named(&ctx, path)?;
     wish(&shared, &ctx, &sync, Work::Remap(None), &from.back).await
 }
 
@@ -53,12 +44,11 @@ pub(super) async fn remap(
 pub(super) async fn retry(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Result<Path<RunId>, PathRejection>,
+    Named(run): Named<RunId>,
     Form(from): Form<From>,
 ) -> Result<Response, Refused> {
-    let refuse = |problem: Problem| Refused::new(&ctx, problem);
-    let Path(run) = path.map_err(|error| refuse(Problem::bad_request(error.body_text())))?;
-    let sync = api::read(&shared, move |reader| Ok(reader.run(run)?.sync)).await.map_err(refuse)?;
+    let sync = api::read(&shared, move |reader| Ok(reader.run(run)?.sync)).await;
+    let sync = sync.map_err(|problem| Refused::new(&ctx, problem))?;
     wish(&shared, &ctx, &sync, Work::Retry(run), &from.back).await
 }
 
@@ -85,10 +75,9 @@ fn did(asked: Asked) -> Did {
 pub(super) async fn pause(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(sync): Named<SyncName>,
     Form(from): Form<From>,
 ) -> Result<Response, Refused> {
-    let sync = named(&ctx, path)?;
     shared.scheduler.pause(&sync).await.map_err(|error| Refused::new(&ctx, error))?;
     Ok(ctx::see(&ctx::after(&from.back, Did::Paused, sync.as_str())))
 }
@@ -97,10 +86,9 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(sync): Named<SyncName>,
     Form(from): Form<From>,
 ) -> Result<Response, Refused> {
-    let sync = named(&ctx, path)?;
     shared.scheduler.resume(&sync).await.map_err(|error| Refused::new(&ctx, error))?;
     Ok(ctx::see(&ctx::after(&from.back, Did::Resumed, sync.as_str())))
 }

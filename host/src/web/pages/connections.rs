@@ -1,15 +1,16 @@
 //! Connections: who is let in by Salesforce and how that stands; connecting and reconnecting through the browser.
 
 use std::collections::HashMap;
+use std::future::{Ready, ready};
 
 use axum::Form;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::address::Named;
 use super::ctx::{self, Ctx};
 use super::parts::{ago, at, badge, code, coming, form, text};
 use super::problem::{Refused, sentence};
@@ -17,17 +18,10 @@ use super::shell::{Live, Page, Tab, respond};
 use crate::model::ConnectionName;
 use crate::salesforce::approvals::{MOST, Tally};
 use crate::salesforce::{self, ConnectionState, ConnectionStatus, Invited, Redirect};
-use crate::web::{Problem, Shared};
-
-pub(super) type Named = Result<Path<ConnectionName>, PathRejection>;
-
-pub(super) fn named(ctx: &Ctx, path: Named) -> Result<ConnectionName, Refused> {
-    let problem = |error: PathRejection| Problem::bad_request(error.body_text());
-    path.map(|Path(name)| name).map_err(|error| Refused::new(ctx, problem(error)))
-}
+use crate::web::Shared;
 
 /// The page.
-pub(super) fn list(State(shared): State<Shared>, ctx: Ctx) -> std::future::Ready<Response> {
+pub(super) fn list(State(shared): State<Shared>, ctx: Ctx) -> Ready<Response> {
     let connections: Vec<(ConnectionStatus, Option<Tally>)> = shared
         .org
         .connections()
@@ -43,7 +37,7 @@ pub(super) fn list(State(shared): State<Shared>, ctx: Ctx) -> std::future::Ready
     };
     let page =
         Page { title: "Connections".to_owned(), tab: Tab::Connections, live: Live::All, body };
-    std::future::ready(respond(&ctx, StatusCode::OK, &page))
+    ready(respond(&ctx, StatusCode::OK, &page))
 }
 
 fn state(state: &ConnectionState) -> Markup {
@@ -177,11 +171,10 @@ fn port(headers: &HeaderMap, shared: &Shared) -> u16 {
 pub(super) async fn connect(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(name): Named<ConnectionName>,
     headers: HeaderMap,
     Form(consent): Form<Consent>,
 ) -> Result<Response, Refused> {
-    let name = named(&ctx, path)?;
     let how = Redirect::Served { port: port(&headers, &shared), tls: shared.tls };
     match shared.org.invite(&name, how, consent.anyway == "yes").await {
         Ok(_) => Ok(ctx::see(&format!("/connections/{name}/connect"))),
@@ -219,20 +212,16 @@ fn too_many(ctx: &Ctx, name: &ConnectionName, error: &salesforce::Error) -> Resp
 pub(super) fn consent(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
-) -> std::future::Ready<Result<Response, Refused>> {
-    let show = || {
-        let name = named(&ctx, path)?;
-        // Nothing is asked of Salesforce by looking.
-        let Some(invited) = shared.org.invited(&name) else {
-            return Ok(ctx::see("/connections"));
-        };
-        let live = if invited.outcome.is_none() { Live::All } else { Live::No };
-        let body = asked(&invited, &ctx);
-        let page = Page { title: format!("Connect {name}"), tab: Tab::Connections, live, body };
-        Ok(respond(&ctx, StatusCode::OK, &page))
+    Named(name): Named<ConnectionName>,
+) -> Ready<Response> {
+    // Nothing is asked of Salesforce by looking.
+    let Some(invited) = shared.org.invited(&name) else {
+        return ready(ctx::see("/connections"));
     };
-    std::future::ready(show())
+    let live = if invited.outcome.is_none() { Live::All } else { Live::No };
+    let body = asked(&invited, &ctx);
+    let page = Page { title: format!("Connect {name}"), tab: Tab::Connections, live, body };
+    ready(respond(&ctx, StatusCode::OK, &page))
 }
 
 fn asked(invited: &Invited, ctx: &Ctx) -> Markup {
@@ -299,10 +288,9 @@ pub(super) struct Pasted {
 pub(super) async fn answer(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(name): Named<ConnectionName>,
     Form(Pasted { address }): Form<Pasted>,
 ) -> Result<Response, Refused> {
-    let name = named(&ctx, path)?;
     match shared.org.answered_at(&name, address.trim()).await {
         // What came of it stands on the page of the consent.
         Ok(_) => Ok(ctx::see(&format!("/connections/{name}/connect"))),

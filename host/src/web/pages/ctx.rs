@@ -53,10 +53,24 @@ pub(super) enum Did {
     Paused,
     /// A sync runs again as scheduled.
     Resumed,
+    /// What a destination did not take is sent again.
+    Resent,
+    /// What a destination did not take is forgotten.
+    Discarded,
+    /// A reader of the changes is forgotten.
+    Forgotten,
 }
 
 impl Did {
-    const ALL: [Self; 4] = [Self::Started, Self::Queued, Self::Paused, Self::Resumed];
+    const ALL: [Self; 7] = [
+        Self::Started,
+        Self::Queued,
+        Self::Paused,
+        Self::Resumed,
+        Self::Resent,
+        Self::Discarded,
+        Self::Forgotten,
+    ];
 
     /// As the address spells it.
     pub(super) fn word(self) -> &'static str {
@@ -65,6 +79,9 @@ impl Did {
             Self::Queued => "queued",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Resent => "resent",
+            Self::Discarded => "discarded",
+            Self::Forgotten => "forgotten",
         }
     }
 
@@ -75,6 +92,9 @@ impl Did {
             Self::Queued => format!("{of} runs as soon as a place is free."),
             Self::Paused => format!("{of} is paused; a run in hand stops after its batch."),
             Self::Resumed => format!("{of} runs again as scheduled."),
+            Self::Resent => format!("It is sent to {of} again; what is taken leaves the list."),
+            Self::Discarded => format!("It is discarded; {of} will not get it."),
+            Self::Forgotten => format!("{of} is forgotten; nothing is kept for it."),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Disconnecting: says what it means, asks, and shows what came of it.
 
+use std::future::{Ready, ready};
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::connections::{Named, named};
+use super::address::Named;
 use super::ctx::Ctx;
 use super::parts::{code, form, text};
 use super::problem::{Refused, sentence};
@@ -55,21 +57,20 @@ fn page(ctx: &Ctx, status: StatusCode, title: &str, body: Markup) -> Response {
 pub(super) fn asks(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
-) -> std::future::Ready<Result<Response, Refused>> {
-    let show = || {
-        let name = named(&ctx, path)?;
-        let status = status(&shared, &name).map_err(|error| Refused::new(&ctx, error))?;
-        let all = shared.org.connections();
-        let works = |name: &ConnectionName| {
-            all.iter().any(|one| one.name == *name && one.state == ConnectionState::Healthy)
-        };
-        let consents = shared.org.approvals(&name).is_some();
-        let body =
-            question(&status, &Syncs::of(shared.reader.config(), &name, works), consents, &ctx);
-        Ok(page(&ctx, StatusCode::OK, &format!("Disconnect {name}"), body))
+    Named(name): Named<ConnectionName>,
+) -> Ready<Result<Response, Refused>> {
+    let status = match status(&shared, &name) {
+        Ok(status) => status,
+        Err(error) => return ready(Err(Refused::new(&ctx, error))),
     };
-    std::future::ready(show())
+    let all = shared.org.connections();
+    let works = |name: &ConnectionName| {
+        all.iter().any(|one| one.name == *name && one.state == ConnectionState::Healthy)
+    };
+    let consents = shared.org.approvals(&name).is_some();
+    let syncs = Syncs::of(shared.reader.config(), &name, works);
+    let body = question(&status, &syncs, consents, &ctx);
+    ready(Ok(page(&ctx, StatusCode::OK, &format!("Disconnect {name}"), body)))
 }
 
 fn question(status: &ConnectionStatus, syncs: &Syncs<'_>, consents: bool, ctx: &Ctx) -> Markup {
@@ -108,9 +109,8 @@ fn question(status: &ConnectionStatus, syncs: &Syncs<'_>, consents: bool, ctx: &
 pub(super) async fn disconnect(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(name): Named<ConnectionName>,
 ) -> Result<Response, Refused> {
-    let name = named(&ctx, path)?;
     let consents = shared.org.approvals(&name).is_some();
     let revoked = shared.org.disconnect(&name).await;
     let now = status(&shared, &name).map_err(|error| Refused::new(&ctx, error))?;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::civil::DateTime;
@@ -11,6 +10,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::address::Asking;
 use super::ctx::Ctx;
 use super::notices::{self, notices};
 use super::parts::{
@@ -161,21 +161,22 @@ struct Shown {
     /// Our own calls of it.
     calls: u64,
     connections: Vec<view::Connection>,
+    /// Where changes are sent to.
+    destinations: Vec<view::Consumer>,
 }
 
 /// The page.
 pub(super) async fn list(
     State(shared): State<Shared>,
     ctx: Ctx,
-    query: Result<Query<Asked>, QueryRejection>,
+    Asking(asked): Asking<Asked>,
 ) -> Result<Response, Refused> {
     let refuse = |problem: Problem| Refused::new(&ctx, problem);
-    let Query(asked) = query.map_err(|error| refuse(Problem::bad_request(error.body_text())))?;
     let filter =
         asked.filter(ctx.now, &ctx.zone).map_err(|wrong| refuse(Problem::bad_request(wrong)))?;
     let live = api::status(&shared).await.map_err(refuse)?;
     let (usage, calls) = (shared.org.gate().usage(), shared.org.gate().day());
-    let org = shared.org.clone();
+    let (org, now) = (shared.org.clone(), ctx.now);
     let shown = api::read(&shared, move |reader| {
         let store = reader.store();
         let lines = reader.syncs(&live)?.syncs.into_iter().map(|sync| {
@@ -189,7 +190,8 @@ pub(super) async fn list(
         runs.truncate(SHOWN);
         let next = runs.last().filter(|_| more).map(|run| run.id);
         let connections = reader.connections(&org)?.connections;
-        Ok(Shown { lines, runs, next, usage, calls, connections })
+        let destinations = reader.destinations(now)?;
+        Ok(Shown { lines, runs, next, usage, calls, connections, destinations })
     })
     .await
     .map_err(refuse)?;
@@ -207,7 +209,7 @@ fn body(asked: &Asked, shown: &Shown, ctx: &Ctx) -> Markup {
     let failed = |name: &SyncName| {
         shown.lines.iter().find(|line| line.sync.name == *name).map_or(0, |line| line.stored.failed)
     };
-    let found = notices(&syncs, &shown.connections, failed);
+    let found = notices(&syncs, &shown.connections, &shown.destinations, ctx.now, failed);
     html! {
         div.head { div { h1 { "Imports" } } }
         (tiles(shown, found.len(), ctx))
@@ -236,10 +238,10 @@ fn tiles(shown: &Shown, needing: usize, ctx: &Ctx) -> Markup {
     html! {
         dl.tiles {
             div {
-                dt { "Syncs" }
+                dt { "State" }
                 dd {
                     @if needing == 0 { span.good { "All well" } } @else if needing == 1 { "1 needs you" } @else { (needing) " need you" }
-                    small { (enabled) " on" @if running > 0 { ", " (running) " running" } }
+                    small { (enabled) @if enabled == 1 { " sync" } @else { " syncs" } " on" @if running > 0 { ", " (running) " running" } }
                 }
             }
             div {
@@ -459,6 +461,8 @@ pub(super) fn why(run: &Run, ctx: &Ctx) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use axum::extract::Query;
+
     use super::*;
 
     fn asked(query: &str) -> Result<RunFilter, String> {

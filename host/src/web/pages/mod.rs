@@ -4,6 +4,7 @@
 //! which steers a terminal or turns the direction of writing leaves in any page, whatever a page forgot.
 
 mod actions;
+mod address;
 mod assets;
 mod chart;
 mod connections;
@@ -16,6 +17,7 @@ mod imports;
 mod json;
 mod limits;
 mod notices;
+mod out;
 mod parts;
 mod plugins;
 mod problem;
@@ -44,6 +46,12 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/imports/{run}/{file}", get(import::export))
         .route("/data", get(data::list))
         .route("/data/{sync}/{id}", get(data::show))
+        .route("/out", get(out::list))
+        .route("/out/{name}", get(out::one))
+        .route("/out/{name}/{seq}", get(out::letter))
+        .route("/out/{name}/resend", post(out::resend))
+        .route("/out/{name}/discard", post(out::discard))
+        .route("/out/{name}/forget", post(out::forget))
         .route("/syncs", get(syncs::list))
         .route("/limits", get(limits::show))
         .route("/plugins", get(plugins::list))

@@ -1,11 +1,14 @@
 //! What needs a person, decided from how everything stands: the first thing that a reader sees.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::ctx::Ctx;
 use super::parts::{act, ago, code, coming, text};
 use super::problem::sentence;
-use crate::model::{Ending, PauseCause, Run, Stamp, SyncName};
+use crate::model::{ConsumerName, Ending, PauseCause, Run, Stamp, SyncName};
+use crate::web::text::grouped;
 use crate::web::view;
 
 /// The grant that a person gives.
@@ -24,14 +27,23 @@ pub(super) enum Notice {
     Limited { sync: SyncName, run: Box<Run>, next: Option<Stamp> },
     /// A sync is paused, by a person or for this cause.
     Paused { sync: SyncName, cause: Option<PauseCause> },
+    /// A destination has not taken what is sent for a while.
+    Failing { destination: ConsumerName, code: Option<String>, why: String, next: Option<Stamp> },
+    /// A destination did not take some changes.
+    NotTaken { destination: ConsumerName, dead: u64 },
     /// Records of a sync stand as failed.
     Records { sync: SyncName, failed: u64, run: Box<Run> },
 }
+
+/// A destination that fails for no longer is left to the next attempts.
+const FAILS: Duration = Duration::from_secs(60);
 
 /// What needs a person, the most urgent first. `failed` tells how many records of a sync stand as failed.
 pub(super) fn notices(
     syncs: &[view::Sync],
     connections: &[view::Connection],
+    destinations: &[view::Consumer],
+    now: Stamp,
     failed: impl Fn(&SyncName) -> u64,
 ) -> Vec<Notice> {
     let mut found = Vec::new();
@@ -52,6 +64,20 @@ pub(super) fn notices(
         }
     }
     let mut later = Vec::new();
+    for one in destinations {
+        let Some(delivery) = &one.delivery else { continue };
+        if delivery.failing_since.is_some_and(|since| now.since(since) >= FAILS) {
+            found.push(Notice::Failing {
+                destination: one.name.clone(),
+                code: delivery.code.clone(),
+                why: delivery.trouble.clone().unwrap_or_default(),
+                next: delivery.next,
+            });
+        }
+        if delivery.dead > 0 {
+            later.push(Notice::NotTaken { destination: one.name.clone(), dead: delivery.dead });
+        }
+    }
     for sync in syncs.iter().filter(|sync| sync.enabled) {
         if sync.paused {
             let cause = sync.pause.as_ref().and_then(|pause| pause.cause.clone());
@@ -169,11 +195,29 @@ fn one(notice: &Notice, ctx: &Ctx) -> Markup {
                 (act(ctx, &format!("/syncs/{sync}/resume"), "Resume", ""))
             }
         },
+        Notice::Failing { destination, code: told, why, next } => html! {
+            li.notice.bad {
+                div {
+                    p { b.break { (destination) " does not take what is sent" } @if let Some(told) = told { " " (code(told)) } }
+                    p { (text(&sentence(why))) @if let Some(next) = next { " It is sent again " (coming(*next, ctx)) "." } }
+                }
+                a.btn href={ "/out/" (destination) } { "See why" }
+            }
+        },
+        Notice::NotTaken { destination, dead } => html! {
+            li.notice.warn {
+                div {
+                    p.break { b { (grouped(*dead)) @if *dead == 1 { " change" } @else { " changes" } } @if *dead == 1 { " was" } @else { " were" } " not taken by " b { (destination) } }
+                    p { "They are kept, to be sent again or discarded." }
+                }
+                a.btn href={ "/out/" (destination) "#not-taken" } { "See them" }
+            }
+        },
         Notice::Records { sync, failed, run } => html! {
             li.notice.warn {
                 div {
                     p {
-                        b { (crate::web::text::grouped(*failed)) @if *failed == 1 { " record of " } @else { " records of " } (sync) }
+                        b { (grouped(*failed)) @if *failed == 1 { " record of " } @else { " records of " } (sync) }
                         " could not be mapped"
                     }
                     p { "Their last good outputs stay. Mend them in Salesforce, or the plugin, and retry." }
@@ -189,6 +233,7 @@ mod tests {
     use super::*;
     use crate::model::example;
     use crate::model::{ConnectionName, Cursor};
+    use crate::store::DeliveryState;
 
     fn sync(name: &str, ending: Option<Ending>) -> view::Sync {
         view::Sync {
@@ -220,7 +265,7 @@ mod tests {
         let mut off = sync("Off", Some(failed.clone()));
         off.enabled = false;
         let syncs = [paused, sync("B", Some(Ending::Succeeded)), sync("C", Some(failed)), off];
-        let found = notices(&syncs, &[], |name| u64::from(name.as_str() == "B"));
+        let found = notices(&syncs, &[], &[], Stamp(0), |name| u64::from(name.as_str() == "B"));
         assert!(matches!(&found[0], Notice::Failed { sync, .. } if sync.as_str() == "C"));
         assert!(matches!(&found[1], Notice::Paused { sync, .. } if sync.as_str() == "A"));
         assert!(
@@ -231,7 +276,36 @@ mod tests {
 
     #[test]
     fn nothing_is_said_when_all_is_well() {
-        assert!(notices(&[sync("A", Some(Ending::Succeeded))], &[], |_| 0).is_empty());
-        assert!(notices(&[sync("A", None)], &[], |_| 0).is_empty());
+        assert!(
+            notices(&[sync("A", Some(Ending::Succeeded))], &[], &[], Stamp(0), |_| 0).is_empty()
+        );
+        assert!(notices(&[sync("A", None)], &[], &[], Stamp(0), |_| 0).is_empty());
+    }
+
+    #[test]
+    fn a_destination_is_told_of_when_it_fails_for_a_while() {
+        let now = Stamp(1_000_000);
+        let one = |ago: u64, dead| {
+            let state = DeliveryState {
+                failing_since: Some(now.minus(Duration::from_secs(ago))),
+                trouble: Some("503".to_owned()),
+                ..DeliveryState::default()
+            };
+            view::Consumer {
+                name: ConsumerName::new("deliver.hook").unwrap(),
+                acknowledged: 1,
+                lag: 0,
+                waiting_since: None,
+                created: now,
+                seen: now,
+                live: true,
+                behind: false,
+                delivery: Some(view::Delivery::of(state, None, dead, 0)),
+            }
+        };
+        let found = |one| notices(&[], &[], &[one], now, |_| 0);
+        assert!(found(one(59, 0)).is_empty());
+        assert!(matches!(&found(one(60, 0))[..], [Notice::Failing { why, .. }] if why == "503"));
+        assert!(matches!(&found(one(0, 3))[..], [Notice::NotTaken { dead: 3, .. }]));
     }
 }

@@ -17,6 +17,7 @@ use crate::web::text::steers;
 pub(super) enum Tab {
     Imports,
     Data,
+    Out,
     Syncs,
     Limits,
     Connections,
@@ -25,9 +26,10 @@ pub(super) enum Tab {
     None,
 }
 
-const TABS: [(Tab, &str, &str); 6] = [
+const TABS: [(Tab, &str, &str); 7] = [
     (Tab::Imports, "/", "Imports"),
     (Tab::Data, "/data", "Data in"),
+    (Tab::Out, "/out", "Data out"),
     (Tab::Syncs, "/syncs", "Syncs"),
     (Tab::Limits, "/limits", "Limits"),
     (Tab::Connections, "/connections", "Connections"),

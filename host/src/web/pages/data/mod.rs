@@ -2,8 +2,7 @@
 
 mod record;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -12,6 +11,7 @@ use url::form_urlencoded::Serializer;
 
 pub(super) use record::show;
 
+use super::address::Asking;
 use super::ctx::{self, Ctx};
 use super::parts::{ago, badge, became, code, empty, text};
 use super::problem::Refused;
@@ -101,10 +101,9 @@ struct Shown {
 pub(super) async fn list(
     State(shared): State<Shared>,
     ctx: Ctx,
-    query: Result<Query<Asked>, QueryRejection>,
+    Asking(asked): Asking<Asked>,
 ) -> Result<Response, Refused> {
     let refuse = |problem: Problem| Refused::new(&ctx, problem);
-    let Query(asked) = query.map_err(|error| refuse(Problem::bad_request(error.body_text())))?;
     let filter = asked.filter().map_err(|wrong| refuse(Problem::bad_request(wrong)))?;
     let wanted = asked.find.trim().to_owned();
     let shown = api::read(&shared, move |reader| {

@@ -1,11 +1,11 @@
 //! One record: as Salesforce sent it, beside what it became, and the runs that touched it.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use super::super::address::Named;
 use super::super::ctx::Ctx;
 use super::super::json::json;
 use super::super::parts::{ago, at, badge, became, code, text};
@@ -14,7 +14,7 @@ use super::super::shell::{Live, Page, Tab, respond};
 use crate::error;
 use crate::model::{RecordId, Run, SyncName};
 use crate::store::{Became, RecordView, State as Stored, Touch};
-use crate::web::{Problem, Shared, api, reader};
+use crate::web::{Shared, api, reader};
 
 /// What the page shows.
 struct Shown {
@@ -29,10 +29,8 @@ struct Shown {
 pub(in super::super) async fn show(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Result<Path<(SyncName, RecordId)>, PathRejection>,
+    Named((sync, id)): Named<(SyncName, RecordId)>,
 ) -> Result<Response, Refused> {
-    let refuse = |problem: Problem| Refused::new(&ctx, problem);
-    let Path((sync, id)) = path.map_err(|error| refuse(Problem::bad_request(error.body_text())))?;
     let shown = api::read(&shared, move |reader| {
         let store = reader.store();
         // A sync that is no longer configured has records all the same.
@@ -46,7 +44,7 @@ pub(in super::super) async fn show(
         Ok(Shown { sync, object, record, history })
     })
     .await
-    .map_err(refuse)?;
+    .map_err(|problem| Refused::new(&ctx, problem))?;
     let title = format!("Record {id} of {}", shown.sync);
     let body = body(&shown, &ctx);
     Ok(respond(&ctx, StatusCode::OK, &Page { title, tab: Tab::Data, live: Live::All, body }))

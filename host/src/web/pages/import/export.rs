@@ -2,12 +2,13 @@
 //! memory does not grow with the run.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 
+use super::super::address::Named;
 use super::super::ctx::Ctx;
 use super::super::problem::Refused;
 use crate::model::RunId;
@@ -28,7 +29,7 @@ pub(in super::super) enum Form {
 pub(in super::super) async fn export(
     State(shared): State<Shared>,
     ctx: Ctx,
-    Path((run, file)): Path<(RunId, String)>,
+    Named((run, file)): Named<(RunId, String)>,
 ) -> Result<Response, Refused> {
     let form = match file.as_str() {
         "failures.csv" => Form::Csv,

@@ -1,23 +1,22 @@
 //! The failed records of a run, by reason: samples on the run's page, all of them in a list.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::super::address::{Asking, Named};
 use super::super::ctx::Ctx;
 use super::super::json::json;
 use super::super::parts::{code, empty, text};
 use super::super::problem::{Refused, sentence};
 use super::super::shell::{Live, Page, Tab, respond};
-use super::{Named, named};
 use crate::error;
 use crate::model::{Output, Run, RunId};
 use crate::store::{self, Failure, Store};
 use crate::web::text::grouped;
-use crate::web::{Problem, Shared, api, reader};
+use crate::web::{Shared, api, reader};
 
 /// Samples of each reason.
 const SAMPLES: usize = 3;
@@ -176,13 +175,9 @@ pub(super) fn page(
 pub(in super::super) async fn list(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
-    query: Result<Query<Asked>, QueryRejection>,
+    Named(id): Named<RunId>,
+    Asking(Asked { code: wanted, after }): Asking<Asked>,
 ) -> Result<Response, Refused> {
-    let id = named(&ctx, path)?;
-    let refuse = |problem: Problem| Refused::new(&ctx, problem);
-    let Query(asked) = query.map_err(|error| refuse(Problem::bad_request(error.body_text())))?;
-    let Asked { code: wanted, after } = asked;
     let only = wanted.clone();
     let (run, failures, next) = api::read(&shared, move |reader| {
         let run = reader.run(id)?;
@@ -191,7 +186,7 @@ pub(in super::super) async fn list(
         Ok((run, failures, next))
     })
     .await
-    .map_err(refuse)?;
+    .map_err(|problem| Refused::new(&ctx, problem))?;
     let place = format!("/imports/{id}/failures");
     let body = html! {
         div.head {

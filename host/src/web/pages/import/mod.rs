@@ -6,8 +6,7 @@ mod pages;
 
 use std::time::Duration;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -15,6 +14,7 @@ use maud::{Markup, html};
 pub(super) use export::export;
 pub(super) use failures::list;
 
+use super::address::Named;
 use super::chart::{Part, whole};
 use super::ctx::Ctx;
 use super::imports::why;
@@ -25,7 +25,7 @@ use crate::error;
 use crate::model::{Cursor, Ending, FieldChange, PageNote, Run, RunId, Scan, Trigger, Usage};
 use crate::store::{RunFilter, Store};
 use crate::web::text::{grouped, lasted, took};
-use crate::web::{Problem, Shared, api, reader};
+use crate::web::{Shared, api, reader};
 use failures::Group;
 
 /// How many pages are read for the chart.
@@ -54,20 +54,12 @@ struct Schema {
     changes: Vec<FieldChange>,
 }
 
-type Named = Result<Path<RunId>, PathRejection>;
-
-fn named(ctx: &Ctx, path: Named) -> Result<RunId, Refused> {
-    path.map(|Path(run)| run)
-        .map_err(|error| Refused::new(ctx, Problem::bad_request(error.body_text())))
-}
-
 /// The page.
 pub(super) async fn show(
     State(shared): State<Shared>,
     ctx: Ctx,
-    path: Named,
+    Named(id): Named<RunId>,
 ) -> Result<Response, Refused> {
-    let id = named(&ctx, path)?;
     let shown = api::read(&shared, move |reader| {
         let run = reader.run(id)?;
         let store = reader.store();
