@@ -46,16 +46,32 @@ impl Host {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    fn run(&self, arguments: &[&str]) -> Result<child::Ended> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kilofold"));
+        command.current_dir(&self.folder).env_remove("KILOFOLD_CONFIG").env_remove("KILOFOLD_LOG");
+        command.args(["--config", "kilofold.toml", "--json"]).args(arguments);
+        child::run(&mut command, &self.folder.join("log"))
+    }
+
+    /// Exports every record to a file of this ending, and gives the most memory that took, in bytes.
+    pub fn export(&self, ending: &str, records: usize) -> Result<u64> {
+        let file = self.folder.join(format!("export.{ending}"));
+        let ended = self.run(&["export", "--raw", "--output", &file.to_string_lossy()])?;
+        std::fs::remove_file(file)?;
+        let told: serde_json::Value = serde_json::from_slice(&ended.output)?;
+        if told["rows"] != records {
+            return Err(format!("{} rows were exported of {records}", told["rows"]).into());
+        }
+        Ok(ended.sample.peak_bytes)
+    }
+
     /// Pulls everything into a fresh store. Compiled code and key are those of the first time.
     pub fn pull(&self) -> Result<Pull> {
         let store = self.folder.join("store");
         if store.exists() {
             std::fs::remove_dir_all(store)?;
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kilofold"));
-        command.current_dir(&self.folder).env_remove("KILOFOLD_CONFIG").env_remove("KILOFOLD_LOG");
-        command.args(["--config", "kilofold.toml", "--json", "sync", "now", "Contact"]);
-        let ended = child::run(&mut command, &self.folder.join("log"))?;
+        let ended = self.run(&["sync", "now", "Contact"])?;
         let [run]: [Run; 1] = serde_json::from_slice(&ended.output)?;
         if !run.ending.as_ref().is_some_and(Ending::is_success) {
             return Err(format!("the run did not succeed: {:?}", run.ending).into());

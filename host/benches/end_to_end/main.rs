@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use child::Sample;
 use host::Host;
 use org::Org;
 use report::{Latency, Memory, Program, Report};
@@ -42,7 +43,7 @@ struct Args {
     #[arg(long, env = "KILOFOLD_BENCH_LATENCY_RECORDS", default_value_t = 50_000)]
     latency_records: usize,
     /// Contacts in the runs that show how memory grows; 0 leaves them out
-    #[arg(long, env = "KILOFOLD_BENCH_MEMORY", value_delimiter = ',', default_values_t = [100_000, 300_000])]
+    #[arg(long, env = "KILOFOLD_BENCH_MEMORY", value_delimiter = ',', default_values_t = [100_000, 400_000])]
     memory: Vec<usize>,
     /// One more of them, with a million Contacts
     #[arg(long, env = "KILOFOLD_BENCH_MILLION")]
@@ -152,7 +153,7 @@ fn latency(args: &Args, folder: &Path) -> Result<Latency> {
     })
 }
 
-/// One run into a fresh store, for the memory that it takes.
+/// One run into a fresh store and exports of what it brought, for the memory that they take.
 fn memory(args: &Args, records: usize, folder: &Path) -> Result<Memory> {
     tell(&format!("memory with {records} records"));
     let org = Org::start(records, args.gzip)?;
@@ -160,8 +161,13 @@ fn memory(args: &Args, records: usize, folder: &Path) -> Result<Memory> {
     let host = Host::new(&home, &org)?;
     let pull = host.pull()?;
     pull.sample.check(records)?;
+    let exports = ["jsonl", "csv", "parquet"]
+        .map(|ending| host.export(ending, records).map(|peak| (ending, peak)))
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
     std::fs::remove_dir_all(home)?;
-    Ok(Memory { records, peak_bytes: pull.sample.peak_bytes, seconds: pull.sample.seconds })
+    let Sample { peak_bytes, seconds, .. } = pull.sample;
+    Ok(Memory { records, peak_bytes, seconds, exports })
 }
 
 fn tell(text: &str) {

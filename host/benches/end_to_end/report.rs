@@ -70,6 +70,8 @@ pub struct Memory {
     pub peak_bytes: u64,
     /// How long the run took.
     pub seconds: f64,
+    /// The most that an export to a file of this ending had, in bytes.
+    pub exports: Vec<(&'static str, u64)>,
 }
 
 impl Program {
@@ -107,9 +109,10 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-fn table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
+fn table(header: &[impl ToString], rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(header).add_rows(rows);
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(header.iter().map(ToString::to_string)).add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -168,9 +171,16 @@ impl Report {
             let rows = self.memory.iter().map(|run| {
                 let rate = run.records as f64 / run.seconds;
                 let peak = run.peak_bytes as f64 / 1e6;
-                vec![run.records.to_string(), format!("{peak:.0}"), format!("{rate:.0}")]
+                let exports =
+                    run.exports.iter().map(|(_, peak)| format!("{:.0}", *peak as f64 / 1e6));
+                let own = [run.records.to_string(), format!("{peak:.0}"), format!("{rate:.0}")];
+                own.into_iter().chain(exports).collect()
             });
-            println!("\n{}", table(&["records", "peak MB", "records/s"], rows.collect()));
+            let endings = self.memory.first().map_or(&[][..], |run| &run.exports);
+            let exports = endings.iter().map(|(ending, _)| format!("export .{ending}, peak MB"));
+            let own = ["records", "peak MB", "records/s"].map(str::to_owned);
+            let header: Vec<String> = own.into_iter().chain(exports).collect();
+            println!("\n{}", table(&header, rows.collect()));
             if let Some(growth) = self.growth() {
                 println!("growth: {growth:.0} MB a million records");
             }
@@ -252,7 +262,18 @@ impl Report {
         let memory: Vec<Value> = self
             .memory
             .iter()
-            .map(|run| json!({"records": run.records, "peak_mb": run.peak_bytes as f64 / 1e6, "seconds": run.seconds}))
+            .map(|run| {
+                let exports = run.exports.iter();
+                let exports: serde_json::Map<String, Value> = exports
+                    .map(|(ending, peak)| ((*ending).to_owned(), json!(*peak as f64 / 1e6)))
+                    .collect();
+                json!({
+                    "records": run.records,
+                    "peak_mb": run.peak_bytes as f64 / 1e6,
+                    "seconds": run.seconds,
+                    "export_peak_mb": exports,
+                })
+            })
             .collect();
         json!({
             "records": self.records,

@@ -399,7 +399,7 @@ impl Check {
             keep_raw: store.keep_raw.as_ref().is_none_or(|at| at.value),
             cache_bytes: self
                 .take("store.cache", &store.cache, |size| values::size(size, 1 << 20))
-                .unwrap_or(64 << 20),
+                .unwrap_or(32 << 20),
             compression: self.number("store.compression", &store.compression, 1, 19).unwrap_or(1),
             key: self.secret("store.key", &store.key),
         }

@@ -159,7 +159,7 @@ pub struct Store {
     pub path: Key<String>,
     /// Whether records are kept as Salesforce sent them, compressed; true when left out.
     pub keep_raw: Key<bool>,
-    /// Memory for the store's cache, for example "64 MiB".
+    /// Memory for what was read from the store and may be read again; "32 MiB" when left out.
     pub cache: Key<NumberOrText>,
     /// How hard raw records are compressed, from 1 (quick) to 19 (small); 1 when left out.
     pub compression: Key<i64>,

@@ -4,9 +4,11 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical};
-use parquet::column::writer::ColumnWriter;
-use parquet::data_type::ByteArray;
+use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type as Schema, TypePtr};
@@ -17,15 +19,48 @@ use super::wrong;
 
 /// A group of rows ends with so many rows.
 const ROWS: usize = 100_000;
-/// Or with so many bytes of values.
-const BYTES: usize = 32 << 20;
+/// Or with so many bytes in memory.
+const BYTES: usize = 16 << 20;
+/// Texts that are handed to the writer at once: each takes memory of its own there.
+const PIECE: usize = 1024;
 
 /// The values of one column of a group of rows, and at which rows there is one.
 enum Values {
     Bool(Vec<bool>),
     Integer(Vec<i64>),
     Double(Vec<f64>),
-    Bytes(Vec<ByteArray>),
+    Texts(Texts),
+}
+
+/// Texts one behind the other, and where each ends.
+#[derive(Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn add(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.ends.push(self.bytes.len());
+    }
+
+    fn write(
+        self,
+        to: &mut ColumnWriterImpl<'_, ByteArrayType>,
+        levels: &[i16],
+    ) -> Result<(), ParquetError> {
+        let (bytes, mut ends, mut start) = (Bytes::from(self.bytes), self.ends.into_iter(), 0);
+        for levels in levels.chunks(PIECE) {
+            let there = levels.iter().filter(|level| **level == 1).count();
+            let texts = ends.by_ref().take(there);
+            let texts: Vec<ByteArray> = texts
+                .map(|end| bytes.slice(std::mem::replace(&mut start, end)..end).into())
+                .collect();
+            to.write_batch(&texts, Some(levels), None)?;
+        }
+        Ok(())
+    }
 }
 
 struct Group {
@@ -41,7 +76,7 @@ impl Group {
                 Type::Bool => Values::Bool(Vec::new()),
                 Type::Integer | Type::Moment => Values::Integer(Vec::new()),
                 Type::Double => Values::Double(Vec::new()),
-                Type::Text | Type::Json | Type::Nothing => Values::Bytes(Vec::new()),
+                Type::Text | Type::Json | Type::Nothing => Values::Texts(Texts::default()),
             };
             (values, Vec::new())
         };
@@ -55,6 +90,7 @@ impl Group {
         {
             let cell = row.near(place, &column.name).unwrap_or(&Cell::Null);
             levels.push(i16::from(*cell != Cell::Null));
+            // A number and its level; of a text, where it ends.
             self.bytes += 10;
             match (values, cell) {
                 (_, Cell::Null) => {}
@@ -66,10 +102,10 @@ impl Group {
                 (Values::Double(list), Cell::Number(text)) => {
                     list.push(text.parse().map_err(|_| unfit(column))?);
                 }
-                (Values::Bytes(list), cell) => {
+                (Values::Texts(texts), cell) => {
                     let text = cell.text().unwrap_or_default();
                     self.bytes += text.len();
-                    list.push(ByteArray::from(text.as_bytes().to_vec()));
+                    texts.add(&text);
                 }
                 _ => return Err(unfit(column)),
             }
@@ -86,19 +122,19 @@ impl Group {
         for (values, levels) in self.columns {
             let mut column =
                 to.next_column().map_err(wrong)?.ok_or_else(|| wrong("a column is missing"))?;
-            let levels = Some(&levels[..]);
-            let done = match (column.untyped(), &values) {
+            let all = Some(&levels[..]);
+            let done = match (column.untyped(), values) {
                 (ColumnWriter::BoolColumnWriter(to), Values::Bool(list)) => {
-                    to.write_batch(list, levels, None)
+                    to.write_batch(&list, all, None).map(drop)
                 }
                 (ColumnWriter::Int64ColumnWriter(to), Values::Integer(list)) => {
-                    to.write_batch(list, levels, None)
+                    to.write_batch(&list, all, None).map(drop)
                 }
                 (ColumnWriter::DoubleColumnWriter(to), Values::Double(list)) => {
-                    to.write_batch(list, levels, None)
+                    to.write_batch(&list, all, None).map(drop)
                 }
-                (ColumnWriter::ByteArrayColumnWriter(to), Values::Bytes(list)) => {
-                    to.write_batch(list, levels, None)
+                (ColumnWriter::ByteArrayColumnWriter(to), Values::Texts(texts)) => {
+                    texts.write(to, &levels)
                 }
                 _ => return Err(wrong("a column has another type than its values")),
             };

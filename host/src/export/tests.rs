@@ -74,6 +74,29 @@ fn parquet_is_read_back() {
 }
 
 #[test]
+fn parquet_of_several_groups_is_whole() {
+    // 20 MB, more than one group of rows; every third row has no text.
+    let body = |n: u64| match n % 3 {
+        0 => "{\"n\":1}".to_owned(),
+        _ => format!("{{\"long\":\"{n} {}\"}}", "x".repeat(4000)),
+    };
+    let lines: Vec<String> = (0..7500).map(|n| line(n, &body(n))).collect();
+    let (bytes, written) = export(&lines, Format::Parquet, Filter::default());
+    assert_eq!(written.rows, 7500);
+    let file = SerializedFileReader::new(bytes::Bytes::from(bytes)).unwrap();
+    assert!(file.metadata().num_row_groups() > 1);
+    for (n, row) in (0..).zip(file.get_row_iter(None).unwrap()) {
+        let row = row.unwrap();
+        let long = row.get_column_iter().find(|(name, _)| *name == "long").unwrap().1;
+        match (n % 3, long) {
+            (0, Field::Null) => {}
+            (_, Field::Str(text)) => assert!(text.starts_with(&format!("{n} x")), "row {n}"),
+            other => panic!("row {n}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn csv_is_read_back() {
     let (bytes, _) = export(&people(), Format::Csv, Filter::default());
     let mut reader = ::csv::Reader::from_reader(&bytes[..]);

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::codec::{self, Put, Take};
 use super::disk::{Disk, Writes, part_key};
@@ -18,8 +18,6 @@ use crate::model::{Body, RecordId};
 const FULL: usize = 128 * 1024;
 /// The longest text that unpacking will make.
 const LONGEST: usize = 1 << 30;
-/// Unpacked blocks kept for readers.
-const KEPT: usize = 128;
 /// So many numbers of blocks ahead have their keys before their blocks. sled writes all values of a node anew when it cuts
 /// the node in two, and appended blocks have each node cut again and again: a block was written three times. A node whose
 /// keys are there already is not cut.
@@ -252,12 +250,15 @@ fn remove_parts(disk: &Disk, block: u64, writes: &mut Writes) -> Result<(), Erro
 pub(super) struct Block {
     number: u64,
     texts: Texts,
+    /// Memory that it takes.
+    bytes: usize,
 }
 
 impl Block {
     pub(super) fn read(number: u64, key: &[u8], payload: Vec<u8>) -> Result<Self, Error> {
         let texts = Texts::read(payload).ok_or_else(|| codec::unfit(key, "it cannot be read"))?;
-        Ok(Self { number, texts })
+        let bytes = texts.bytes();
+        Ok(Self { number, texts, bytes })
     }
 
     /// The text at this place, which must belong to this record.
@@ -270,28 +271,55 @@ impl Block {
 }
 
 /// The blocks that readers used last.
+pub(super) struct Cache {
+    /// Bytes that they may take; the last one stays whatever it takes.
+    most: usize,
+    kept: Mutex<Kept>,
+}
+
 #[derive(Default)]
-pub(super) struct Cache(Mutex<VecDeque<Arc<Block>>>);
+struct Kept {
+    blocks: VecDeque<Arc<Block>>,
+    bytes: usize,
+}
 
 impl Cache {
+    /// Keeps blocks of so many bytes.
+    pub(super) fn new(most: u64) -> Self {
+        Self { most: usize::try_from(most).unwrap_or(usize::MAX), kept: Mutex::default() }
+    }
+
     /// The block of this number; none when it is not stored (any more).
     pub(super) fn block(&self, disk: &Disk, number: u64) -> Result<Option<Arc<Block>>, Error> {
-        let held = {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let at = kept.iter().position(|block| block.number == number);
-            at.and_then(|at| kept.remove(at)).inspect(|block| kept.push_back(block.clone()))
-        };
-        if held.is_some() {
-            return Ok(held);
+        if let Some(held) = self.kept().used(number) {
+            return Ok(Some(held));
         }
         let key = Space::Block.number(number);
         let Some(packed) = disk.get_long(&key)? else { return Ok(None) };
         let block = Arc::new(Block::read(number, &key, unpack(&key, &packed)?)?);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(block.clone());
+        self.kept().keep(block.clone(), self.most);
         Ok(Some(block))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// The block of this number, which is now the one used last.
+    fn used(&mut self, number: u64) -> Option<Arc<Block>> {
+        let at = self.blocks.iter().position(|block| block.number == number)?;
+        let block = self.blocks.remove(at)?;
+        self.blocks.push_back(block.clone());
+        Some(block)
+    }
+
+    fn keep(&mut self, block: Arc<Block>, most: usize) {
+        self.bytes += block.bytes;
+        self.blocks.push_back(block);
+        while self.bytes > most && self.blocks.len() > 1 {
+            self.bytes -= self.blocks.pop_front().map_or(0, |gone| gone.bytes);
+        }
     }
 }

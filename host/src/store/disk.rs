@@ -11,7 +11,7 @@ use sled::IVec;
 
 use super::codec::{self, Put, Take};
 use super::error::Error;
-use super::{guard, layout};
+use super::{guard, layout, looks};
 
 /// Fixed for the life of a store. A node of sled's tree holds at most 17 values and must stay under a quarter of a segment
 /// (see guard.rs), so no value may be longer than [`PART`].
@@ -97,8 +97,18 @@ impl Disk {
 
     /// The payload under a key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, Error> {
-        let value = fence("reading", || self.tree.get(key))?;
+        let value = fence("reading", || {
+            let value = self.tree.get(key)?;
+            self.look(key, value.as_ref())?;
+            Ok(value)
+        })?;
         value.map(|value| checked(key, value)).transpose()
+    }
+
+    /// Looks at a key that was just read some more times, so that sled keeps to the size of its cache: see looks.rs.
+    fn look(&self, key: &[u8], value: Option<&IVec>) -> sled::Result<()> {
+        (0..looks::after(value.map_or(0, |value| value.len())))
+            .try_for_each(|_| self.tree.get(key).map(drop))
     }
 
     /// A payload that [`Writes::put_long`] stored.
@@ -260,7 +270,7 @@ fn past(prefix: &[u8]) -> Vec<u8> {
 pub(super) struct Walk<'a> {
     iter: sled::Iter,
     prefix: Vec<u8>,
-    _disk: &'a Disk,
+    disk: &'a Disk,
 }
 
 impl<'a> Walk<'a> {
@@ -282,12 +292,25 @@ impl<'a> Walk<'a> {
         } else {
             disk.tree.range::<Vec<u8>, _>((from, to))
         };
-        Self { iter, prefix: prefix.to_vec(), _disk: disk }
+        Self { iter, prefix: prefix.to_vec(), disk }
     }
 
     /// The next key and stored value, not yet checked.
     fn raw(&mut self) -> Result<Option<(IVec, IVec)>, Error> {
-        fence("reading", || self.iter.next().transpose())
+        self.step(sled::Iter::next)
+    }
+
+    fn step(
+        &mut self,
+        step: fn(&mut sled::Iter) -> Option<<sled::Iter as Iterator>::Item>,
+    ) -> Result<Option<(IVec, IVec)>, Error> {
+        fence("reading", || {
+            let found = step(&mut self.iter).transpose()?;
+            if let Some((key, value)) = &found {
+                self.disk.look(key, Some(value))?;
+            }
+            Ok(found)
+        })
     }
 
     fn check(&self, found: Option<(IVec, IVec)>) -> Option<Result<(IVec, IVec), Error>> {
@@ -312,7 +335,7 @@ impl Iterator for Walk<'_> {
 
 impl DoubleEndedIterator for Walk<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        match fence("reading", || self.iter.next_back().transpose()) {
+        match self.step(sled::Iter::next_back) {
             Ok(found) => self.check(found),
             Err(error) => Some(Err(error)),
         }

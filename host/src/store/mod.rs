@@ -24,6 +24,7 @@ mod intents;
 mod known;
 mod layout;
 mod ledger;
+mod looks;
 mod mapping;
 mod meta;
 mod minutes;

@@ -23,7 +23,7 @@ use super::{Inner, Store, Writer, arrivals, brief, feed, ledger};
 pub struct Options {
     /// Whether records are kept as Salesforce sent them; those that failed always are.
     pub keep_raw: bool,
-    /// sled's cache, in bytes.
+    /// Memory for what was read and may be read again, in bytes: three quarters for sled, one for unpacked blocks.
     pub cache_bytes: u64,
     /// The zstd level of blocks: 1 to 19, or negative for quicker and larger.
     pub compression: i32,
@@ -33,7 +33,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { keep_raw: true, cache_bytes: 64 * 1024 * 1024, compression: 1, ledger_days: 35 }
+        Self { keep_raw: true, cache_bytes: 32 << 20, compression: 1, ledger_days: 35 }
     }
 }
 
@@ -85,7 +85,7 @@ impl Store {
             writer: Mutex::new(writer),
             names: RwLock::new(names),
             active: RwLock::new(active),
-            blocks: block::Cache::default(),
+            blocks: block::Cache::new(options.cache_bytes / 4),
             feed_end: tokio::sync::watch::Sender::new(meta.feed_end),
             letters_asked: tokio::sync::watch::Sender::new(0),
             pins: Mutex::default(),
@@ -124,7 +124,7 @@ fn open_disk(path: &Path, options: &Options) -> Result<Disk, Error> {
     const PATIENCE: Duration = Duration::from_secs(2);
     let begun = Instant::now();
     loop {
-        let pid = match Disk::open(&path.join("sled"), options.cache_bytes) {
+        let pid = match Disk::open(&path.join("sled"), options.cache_bytes / 4 * 3) {
             Err(Error::Locked { .. }) => fs::read_to_string(path.join(OWNER)).unwrap_or_default(),
             opened => return opened,
         };

@@ -8,6 +8,7 @@ mod history;
 mod ledger;
 mod lists;
 mod mapping;
+mod memory;
 mod model_check;
 
 use std::collections::BTreeMap;

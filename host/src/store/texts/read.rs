@@ -102,6 +102,20 @@ impl Texts {
         })
     }
 
+    /// About how much memory they take.
+    pub(in crate::store) fn bytes(&self) -> usize {
+        let own = self.items.iter().map(|item| match &item.form {
+            Form::Whole(_) => 0,
+            Form::Shaped { values, .. } => values.capacity(),
+            Form::Made { own, .. } => own.capacity(),
+        });
+        let between = self.shapes.iter().chain(&self.kinds).map(Vec::capacity);
+        let ranges = own.chain(between).sum::<usize>();
+        self.payload.capacity()
+            + self.items.capacity() * size_of::<Item>()
+            + ranges * size_of::<Range<usize>>()
+    }
+
     /// Text `index`, which must be one of this record; none when it is not, or cannot be read.
     pub(in crate::store) fn text(&self, index: u32, id: &RecordId) -> Option<String> {
         let item = self.items.get(index as usize).filter(|item| item.owner == owner(id))?;
