@@ -89,7 +89,15 @@ impl Store {
             writes.put_long(letter(name, one.seq), &to_json("a dead letter", one)?);
         }
         self.0.disk.apply(writes)?;
+        if !dead.is_empty() {
+            self.count_anew(name);
+        }
         self.0.disk.flush()
+    }
+
+    /// What is remembered of how many dead letters a destination has no longer holds.
+    fn count_anew(&self, name: &ConsumerName) {
+        lock(&self.0.dead).remove(name.as_str());
     }
 
     /// What a destination did not take, behind number `after`, in order.
@@ -178,17 +186,21 @@ impl Store {
         self.0.letters_asked.subscribe()
     }
 
-    /// How many changes a destination did not take, counted up to `most`.
+    /// How many changes a destination did not take, at most `most`. They are counted when somebody first asks, and after
+    /// each change of them.
     pub fn count_dead(&self, name: &ConsumerName, most: usize) -> Result<usize, Error> {
+        // Held while they are counted: what is written meanwhile has them counted anew afterwards.
+        let mut counts = lock(&self.0.dead);
+        if let Some(count) = counts.get(name.as_str()) {
+            return Ok(*count.min(&most));
+        }
         let prefix = letters(name);
         let mut count = 0;
         for item in self.0.disk.all(&prefix) {
             count += usize::from(item?.0.len() == prefix.len() + 8);
-            if count >= most {
-                break;
-            }
         }
-        Ok(count)
+        counts.insert(name.as_str().to_owned(), count);
+        Ok(count.min(most))
     }
 
     /// Forgets these dead letters; all of the destination when none are named. Tells how many. Durable when this returns.
@@ -207,6 +219,7 @@ impl Store {
             writes.remove(key.to_vec());
         }
         disk.apply(writes)?;
+        self.count_anew(name);
         disk.flush()?;
         Ok(gone)
     }

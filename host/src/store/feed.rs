@@ -253,6 +253,24 @@ impl Store {
         Ok(FeedPage { entries, next, start, end: end.max(next) })
     }
 
+    /// When the change behind number `after` was committed. It must be kept; none when it went from the feed meanwhile.
+    pub fn changed_after(&self, after: u64) -> Result<Option<Stamp>, Error> {
+        let (disk, prefix) = (&self.0.disk, Space::Feed.prefix());
+        // The batch that holds it begins with it or before it.
+        for item in disk.below(&prefix, &Space::Feed.number(after.saturating_add(2))).rev() {
+            let (key, head) = item?;
+            if key.len() != KEY {
+                continue;
+            }
+            return match Chunk::read(disk, &key, &head) {
+                Ok(chunk) => Ok(Some(chunk.at).filter(|_| after < chunk.last())),
+                Err(_) if disk.get(&key)?.is_none() => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+        Ok(None)
+    }
+
     /// The changes behind `after` that are asked for, and up to where was looked.
     fn read_feed(&self, after: u64, query: &FeedQuery) -> Result<(Vec<FeedEntry>, u64), Error> {
         let disk = &self.0.disk;

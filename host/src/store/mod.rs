@@ -95,6 +95,8 @@ struct Inner {
     pins: Mutex<Vec<u64>>,
     /// One writer of consumers at a time.
     consuming: Mutex<()>,
+    /// How many dead letters each destination has, where that was counted.
+    dead: Mutex<HashMap<String, usize>>,
     /// API calls that are written down and not in sled yet.
     intents: Mutex<intents::Intents>,
     memory: Mutex<ledger::Memory>,

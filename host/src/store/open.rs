@@ -90,6 +90,7 @@ impl Store {
             letters_asked: tokio::sync::watch::Sender::new(0),
             pins: Mutex::default(),
             consuming: Mutex::default(),
+            dead: Mutex::default(),
             intents: Mutex::new(intents),
             memory: Mutex::default(),
         }));

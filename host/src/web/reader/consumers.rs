@@ -4,7 +4,7 @@ use super::{Error, Reader, capped};
 use crate::config::{DeliverConfig, DeliverForm};
 use crate::deliver;
 use crate::model::{ConsumerName, Stamp};
-use crate::store::{self, FeedQuery};
+use crate::store;
 use crate::web::view;
 
 impl Reader {
@@ -14,6 +14,26 @@ impl Reader {
         let all = self.store.consumers()?.into_iter();
         let consumers = all.map(|one| self.as_consumer(one, (start, end), now));
         Ok(view::Consumers { consumers: consumers.collect::<Result<_, _>>()?, start, end })
+    }
+
+    /// The same for a page of so many behind a name: only of these, and of the one that is furthest behind, it is looked up
+    /// since when they wait.
+    pub fn consumers_page(
+        &self,
+        after: &str,
+        shown: usize,
+        now: Stamp,
+    ) -> Result<view::Consumers, Error> {
+        let (start, end) = (self.store.feed_start()?, self.store.feed_end()?);
+        let all = self.store.consumers()?.into_iter();
+        let consumers = all.map(|one| self.standing(one, (start, end), now));
+        let mut consumers: Vec<view::Consumer> = consumers.collect::<Result<_, _>>()?;
+        if let Some(one) = consumers.iter_mut().filter(|one| one.live).max_by_key(|one| one.lag) {
+            self.wait(one)?;
+        }
+        let behind = consumers.iter_mut().filter(|one| one.name.as_str() > after);
+        behind.take(shown).try_for_each(|one| self.wait(one))?;
+        Ok(view::Consumers { consumers, start, end })
     }
 
     /// Those that changes are sent to.
@@ -141,6 +161,26 @@ impl Reader {
         feed: (u64, u64),
         now: Stamp,
     ) -> Result<view::Consumer, Error> {
+        let mut one = self.standing(one, feed, now)?;
+        self.wait(&mut one)?;
+        Ok(one)
+    }
+
+    /// Looks up since when a reader waits.
+    fn wait(&self, one: &mut view::Consumer) -> Result<(), Error> {
+        if one.lag > 0 && !one.behind && one.waiting_since.is_none() {
+            one.waiting_since = self.store.changed_after(one.acknowledged)?;
+        }
+        Ok(())
+    }
+
+    /// Where a reader stands, but not since when it waits.
+    fn standing(
+        &self,
+        one: store::Consumer,
+        feed: (u64, u64),
+        now: Stamp,
+    ) -> Result<view::Consumer, Error> {
         let (start, end) = feed;
         let to = self.config.deliver.iter().find(|destination| destination.name == one.name);
         let dead = self.store.count_dead(&one.name, deliver::MOST_DEAD)? as u64;
@@ -153,13 +193,9 @@ impl Reader {
             false => None,
         };
         let behind = one.acknowledged.saturating_add(1) < start;
-        let waiting_since = match one.acknowledged < end && !behind {
-            true => self.committed_after(one.acknowledged)?,
-            false => None,
-        };
         Ok(view::Consumer {
             lag: end.saturating_sub(one.acknowledged),
-            waiting_since,
+            waiting_since: None,
             live: now.since(one.seen) <= self.config.keep.consumer_quiet,
             behind,
             name: one.name,
@@ -168,12 +204,6 @@ impl Reader {
             seen: one.seen,
             delivery,
         })
-    }
-
-    /// When the change behind this number was committed.
-    fn committed_after(&self, seq: u64) -> Result<Option<Stamp>, Error> {
-        let query = FeedQuery { after: Some(seq), limit: 1, ..FeedQuery::default() };
-        Ok(self.store.feed_page(&query)?.entries.first().map(|entry| entry.at))
     }
 }
 

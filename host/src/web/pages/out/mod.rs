@@ -42,7 +42,8 @@ pub(super) async fn list(
     Asking(Asked { after }): Asking<Asked>,
 ) -> Result<Response, Refused> {
     let now = ctx.now;
-    let all = api::read(&shared, move |reader| reader.consumers(now)).await;
+    let from = after.clone();
+    let all = api::read(&shared, move |reader| reader.consumers_page(&from, SHOWN, now)).await;
     let all = all.map_err(|problem| Refused::new(&ctx, problem))?;
     let body = body(&all, &after, &ctx);
     let page = Page { title: "Data out".to_owned(), tab: Tab::Out, live: Live::All, body };
