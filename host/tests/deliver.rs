@@ -355,7 +355,7 @@ async fn gives_up_after_the_time_that_is_set() {
     assert_eq!(host.place(), 0);
     hour.fetch_add(4 * 86_400_000, Ordering::Relaxed);
     host.at(2).await;
-    assert_eq!(store.count_dead(&name(), 9).unwrap(), 2);
+    assert_eq!(store.count_dead(&name()).unwrap(), 2);
     commit(&store, 3, &["{}"]);
     host.at(3).await;
     assert_eq!(receiver.taken(), [3]);

@@ -275,7 +275,7 @@ impl Worker {
     }
 
     async fn is_full(&self, more: usize) -> Result<bool, store::Error> {
-        let count = self.blocking(|store, name, _| store.count_dead(name, MOST_DEAD)).await?;
+        let count = self.blocking(|store, name, _| store.count_dead(name)).await?;
         Ok(count + more > MOST_DEAD)
     }
 

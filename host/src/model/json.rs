@@ -283,18 +283,10 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Whether a text stands in a JSON string as it is: without quotes, backslashes and control characters. Eight bytes at a
-/// time.
-pub fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let found = chunks.iter().fold(0, |found, chunk| found | special(*chunk));
-    // The last eight bytes, some of them once more, are quicker than the rest one by one.
-    let of_rest = match bytes.last_chunk::<8>() {
-        Some(last) => special(*last) == 0,
-        None => !rest.iter().any(is_special),
-    };
-    found == 0 && of_rest
+/// Where the first character stands that a JSON string holds only escaped: a quote, a backslash, a control character.
+pub fn first_special(text: &str) -> Option<usize> {
+    let at = plain(text.as_bytes(), 0);
+    (at < text.len()).then_some(at)
 }
 
 /// Where the first byte stands, at or after `at`, that ends or interrupts a string: a quote, a backslash, a control
@@ -302,31 +294,36 @@ pub fn is_plain(text: &str) -> bool {
 #[inline]
 fn plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let found = special(*chunk);
+        let found = special(u64::from_le_bytes(*chunk));
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(is_special).map_or(bytes.len(), |more| at + more)
+    match bytes.last_chunk::<8>() {
+        // The rest in one: zeros are moved in behind it, and they end a string as well.
+        Some(last) if at < bytes.len() => {
+            let seen = at + 8 - bytes.len();
+            at + special(u64::from_le_bytes(*last) >> (8 * seen)).trailing_zeros() as usize / 8
+        }
+        _ => {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let rest = bytes.get(at..).unwrap_or_default();
+            rest.iter().position(special).map_or(bytes.len(), |more| at + more)
+        }
+    }
 }
 
 /// The high bit of every byte that ends or interrupts a string, exact up to and with the first of them.
 #[inline]
-fn special(chunk: [u8; 8]) -> u64 {
+fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES * 0x80;
-    let word = u64::from_le_bytes(chunk);
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     let quote = zeros(word ^ (ONES * u64::from(b'"')));
     let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     (quote | backslash | control) & HIGH
-}
-
-fn is_special(byte: &u8) -> bool {
-    *byte == b'"' || *byte == b'\\' || *byte < 0x20
 }
 
 #[cfg(test)]
@@ -430,15 +427,17 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_is_told_from_other_text() {
-        for len in 0..40 {
+    fn what_must_be_escaped_is_found() {
+        for len in 0..20 {
             let text = "é~".repeat(len);
-            assert!(is_plain(&text));
+            assert_eq!(first_special(&text), None);
             for (at, _) in text.char_indices() {
                 for special in ['"', '\\', '\n', '\0', '\u{1f}'] {
                     let mut text = text.clone();
                     text.insert(at, special);
-                    assert!(!is_plain(&text), "{text:?}");
+                    assert_eq!(first_special(&text), Some(at), "{text:?}");
+                    text.push('"');
+                    assert_eq!(first_special(&text), Some(at), "{text:?}");
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Guest text made safe to show, and text as JSON.
 
-use crate::model::is_plain;
+use crate::model::first_special;
 
 /// Cuts to `max` bytes and takes out what could mislead a terminal or a page: control and direction characters.
 pub(super) fn clean(text: &str, max: usize) -> String {
@@ -33,34 +33,26 @@ pub(super) fn push_json(out: &mut String, text: &str) {
 
 /// Appends text as it stands between the quotes of a JSON string.
 pub(super) fn push_escaped(out: &mut String, text: &str) {
-    let mut from = 0;
-    if !is_plain(text) {
-        for (at, byte) in text.bytes().enumerate() {
-            if !needs_escape(byte) {
-                continue;
-            }
-            out.push_str(text.get(from..at).unwrap_or_default());
-            from = at + 1;
-            match byte {
-                b'"' => out.push_str("\\\""),
-                b'\\' => out.push_str("\\\\"),
-                b'\n' => out.push_str("\\n"),
-                b'\r' => out.push_str("\\r"),
-                b'\t' => out.push_str("\\t"),
-                other => {
-                    const HEX: &[u8; 16] = b"0123456789abcdef";
-                    out.push_str("\\u00");
-                    out.push(char::from(HEX[usize::from(other >> 4)]));
-                    out.push(char::from(HEX[usize::from(other & 15)]));
-                }
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text;
+    while let Some(at) = first_special(rest) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            other => {
+                out.push_str("\\u00");
+                out.push(char::from(HEX[usize::from(other >> 4)]));
+                out.push(char::from(HEX[usize::from(other & 15)]));
             }
         }
+        // What was found is one byte.
+        rest = &rest[at + 1..];
     }
-    out.push_str(text.get(from..).unwrap_or_default());
-}
-
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+    out.push_str(rest);
 }
 
 /// Appends the text between the quotes of a JSON string without its escapes. A lone surrogate becomes U+FFFD.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sled::IVec;
+
 use super::Store;
 use super::block::{Packer, Place, unpack};
 use super::codec::{self, Put, Take};
@@ -206,6 +208,16 @@ pub(super) fn end_on_disk(disk: &Disk) -> Result<u64, Error> {
     Ok(0)
 }
 
+/// The batch that holds the change behind number `after`, which begins with it or before it: its key and the head of its
+/// value. One that ends before when there is no such change.
+fn around(disk: &Disk, after: u64) -> Result<Option<(IVec, IVec)>, Error> {
+    let (prefix, end) = (Space::Feed.prefix(), Space::Feed.number(after.saturating_add(2)));
+    let begins = |item: &Result<(IVec, IVec), Error>| {
+        item.as_ref().map_or(true, |(key, _)| key.len() == KEY)
+    };
+    disk.below(&prefix, &end).rev().find(begins).transpose()
+}
+
 impl Store {
     /// The last sequence number of the feed; 0 when it is empty.
     pub fn feed_end(&self) -> Result<u64, Error> {
@@ -255,20 +267,13 @@ impl Store {
 
     /// When the change behind number `after` was committed. It must be kept; none when it went from the feed meanwhile.
     pub fn changed_after(&self, after: u64) -> Result<Option<Stamp>, Error> {
-        let (disk, prefix) = (&self.0.disk, Space::Feed.prefix());
-        // The batch that holds it begins with it or before it.
-        for item in disk.below(&prefix, &Space::Feed.number(after.saturating_add(2))).rev() {
-            let (key, head) = item?;
-            if key.len() != KEY {
-                continue;
-            }
-            return match Chunk::read(disk, &key, &head) {
-                Ok(chunk) => Ok(Some(chunk.at).filter(|_| after < chunk.last())),
-                Err(_) if disk.get(&key)?.is_none() => Ok(None),
-                Err(error) => Err(error),
-            };
+        let disk = &self.0.disk;
+        let Some((key, head)) = around(disk, after)? else { return Ok(None) };
+        match Chunk::read(disk, &key, &head) {
+            Ok(chunk) => Ok(Some(chunk.at).filter(|_| after < chunk.last())),
+            Err(_) if disk.get(&key)?.is_none() => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(None)
     }
 
     /// The changes behind `after` that are asked for, and up to where was looked.
@@ -276,15 +281,10 @@ impl Store {
         let disk = &self.0.disk;
         let prefix = Space::Feed.prefix();
         let until = query.until.unwrap_or(u64::MAX);
-        let mut from = Space::Feed.number(after.saturating_add(1));
-        // The batch that holds the entry behind `after` may begin before it.
-        for item in disk.below(&prefix, &Space::Feed.number(after.saturating_add(2))).rev() {
-            let (key, _) = item?;
-            if key.len() == KEY {
-                from = key.to_vec();
-                break;
-            }
-        }
+        let from = match around(disk, after)? {
+            Some((key, _)) => key.to_vec(),
+            None => Space::Feed.number(after.saturating_add(1)),
+        };
         let (mut entries, mut next, mut bytes) = (Vec::new(), after, 0);
         for item in disk.from(&prefix, &from) {
             let (key, head) = item?;

@@ -90,12 +90,6 @@ pub(super) const ALL: &[Explained] = &[
         "name another path, or change the folder's rights",
     ),
     of(
-        "deliver.client",
-        "nothing can be sent",
-        "The client that sends changes and alerts could not be made.",
-        "look at the certificates that the system trusts, and report this",
-    ),
-    of(
         "telemetry.exporter",
         "no traces can be sent",
         "What sends traces to the collector of [telemetry] does not take its settings, or those in the variables OTEL_... of the environment.",

@@ -1,5 +1,6 @@
 //! What every code means, by room; the plugins' own are explained in theirs.
 
+mod deliver;
 mod host;
 mod org;
 mod plugins;
@@ -20,7 +21,7 @@ const fn of(
 
 /// Every code, room by room.
 pub(super) fn all() -> impl Iterator<Item = Explained> {
-    [org::ALL, quota::ALL, plugins::ALL, store::ALL, host::ALL, web::ALL]
+    [org::ALL, quota::ALL, plugins::ALL, store::ALL, deliver::ALL, host::ALL, web::ALL]
         .into_iter()
         .flatten()
         .copied()

@@ -21,14 +21,17 @@ impl<'a> Valued<'a> {
         self.text.as_bytes().get(start..end)
     }
 
-    /// What lies before value `n`, or behind the last one; none when the values do not lie in the text, one behind the other.
-    fn gap(&self, n: usize) -> Option<&'a [u8]> {
-        let start = match n.checked_sub(1) {
-            Some(before) => self.place(before)?.1,
-            None => 0,
-        };
-        let end = if n == self.values.len() { self.text.len() } else { self.place(n)?.0 };
-        self.text.as_bytes().get(start..end)
+    /// What lies between the values, one piece more than there are; none where they do not lie in the text, one behind the
+    /// other.
+    fn gaps(&self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        let (text, mut start) = (self.text.as_bytes(), Some(0));
+        let end = (text.len(), text.len());
+        let places =
+            (0..self.values.len()).map(|n| self.place(n)).chain(std::iter::once(Some(end)));
+        places.map(move |place| {
+            let (at, end) = place.unzip();
+            text.get(std::mem::replace(&mut start, end)?..at?)
+        })
     }
 
     fn place(&self, n: usize) -> Option<(usize, usize)> {
@@ -51,8 +54,8 @@ impl Shape {
             return None;
         }
         let mut shape = Self { between: Vec::new(), ends: Vec::new() };
-        for n in 0..=text.values.len() {
-            shape.between.extend_from_slice(text.gap(n)?);
+        for gap in text.gaps() {
+            shape.between.extend_from_slice(gap?);
             shape.ends.push(shape.between.len());
         }
         Some(shape)
@@ -61,11 +64,10 @@ impl Shape {
     /// Whether a text is of this shape. Its values then lie in it, one behind the other.
     pub(super) fn is_of(&self, text: &Valued<'_>) -> bool {
         let mut start = 0;
-        self.ends.len() == text.values.len() + 1
-            && self.ends.iter().enumerate().all(|(n, &end)| {
-                let gap = self.between.get(std::mem::replace(&mut start, end)..end);
-                text.gap(n) == gap
-            })
+        let same = |(gap, &end): (Option<&[u8]>, &usize)| {
+            gap == self.between.get(std::mem::replace(&mut start, end)..end)
+        };
+        self.ends.len() == text.values.len() + 1 && text.gaps().zip(&self.ends).all(same)
     }
 
     /// Writes the number of values, and what lies between them.

@@ -28,12 +28,13 @@ impl Reader {
         let all = self.store.consumers()?.into_iter();
         let consumers = all.map(|one| self.standing(one, (start, end), now));
         let mut consumers: Vec<view::Consumer> = consumers.collect::<Result<_, _>>()?;
-        if let Some(one) = consumers.iter_mut().filter(|one| one.live).max_by_key(|one| one.lag) {
-            self.wait(one)?;
-        }
         let behind = consumers.iter_mut().filter(|one| one.name.as_str() > after);
         behind.take(shown).try_for_each(|one| self.wait(one))?;
-        Ok(view::Consumers { consumers, start, end })
+        let mut all = view::Consumers { consumers, start, end };
+        if let Some(furthest) = all.furthest() {
+            self.wait(&mut all.consumers[furthest])?;
+        }
+        Ok(all)
     }
 
     /// Those that changes are sent to.
@@ -183,7 +184,7 @@ impl Reader {
     ) -> Result<view::Consumer, Error> {
         let (start, end) = feed;
         let to = self.config.deliver.iter().find(|destination| destination.name == one.name);
-        let dead = self.store.count_dead(&one.name, deliver::MOST_DEAD)? as u64;
+        let dead = self.store.count_dead(&one.name)? as u64;
         let delivery = match to.is_some() || dead > 0 {
             true => {
                 let asked = self.store.asked_again(&one.name)?.len() as u64;

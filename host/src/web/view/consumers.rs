@@ -209,6 +209,14 @@ pub struct Consumers {
     pub end: u64,
 }
 
+impl Consumers {
+    /// Which of those that changes are kept for is furthest behind; none when all of them have everything.
+    pub fn furthest(&self) -> Option<usize> {
+        let waiting = self.consumers.iter().enumerate().filter(|(_, one)| one.live && one.lag > 0);
+        waiting.max_by_key(|(_, one)| one.lag).map(|(at, _)| at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,10 +82,9 @@ fn nobody() -> Markup {
 
 /// The state of everything in four numbers.
 fn tiles(all: &Consumers, ctx: &Ctx) -> Markup {
+    let furthest = all.furthest().and_then(|at| all.consumers.get(at));
     let Consumers { consumers, start, end } = all;
     let sent = consumers.iter().filter(|one| one.delivery.is_some()).count();
-    let furthest = consumers.iter().filter(|one| one.live).max_by_key(|one| one.lag);
-    let furthest = furthest.filter(|one| one.lag > 0);
     let dead: u64 = consumers.iter().filter_map(|one| Some(one.delivery.as_ref()?.dead)).sum();
     let kept = (end + 1).saturating_sub(*start);
     html! {
