@@ -151,14 +151,14 @@ impl Worker {
                     reason: reason.clone(),
                     change: Box::default(),
                 };
-                self.put(state.clone(), vec![letter]).await?;
-                self.bus.emit(Event::DeliveryBuried {
+                let buried = Event::DeliveryBuried {
                     destination: self.name.clone(),
                     changes: last.saturating_sub(after),
                     code,
                     reason,
                     took_ms: None,
-                });
+                };
+                self.put(state.clone(), vec![letter], buried).await?;
                 *place = last;
                 self.acknowledge(last).await?;
                 Ok(None)
@@ -215,13 +215,13 @@ impl Worker {
                     taken: state.taken.saturating_add(covered.len() as u64),
                     ..DeliveryState::default()
                 };
-                self.put(state.clone(), Vec::new()).await?;
-                self.bus.emit(Event::Delivered {
+                let delivered = Event::Delivered {
                     destination: self.name.clone(),
                     changes: covered.len() as u64,
                     last: behind,
-                    took_ms: millis(begun),
-                });
+                    took_ms,
+                };
+                self.put(state.clone(), Vec::new(), delivered).await?;
                 *place = behind;
                 self.acknowledge(behind).await
             }
@@ -239,14 +239,14 @@ impl Worker {
                     taken: state.taken,
                     ..DeliveryState::default()
                 };
-                self.put(state.clone(), dead).await?;
-                self.bus.emit(Event::DeliveryBuried {
+                let buried = Event::DeliveryBuried {
                     destination: self.name.clone(),
                     changes: covered.len() as u64,
                     code,
                     reason,
                     took_ms: Some(took_ms),
-                });
+                };
+                self.put(state.clone(), dead, buried).await?;
                 *place = behind;
                 self.acknowledge(behind).await
             }
@@ -256,8 +256,7 @@ impl Worker {
                 state.failing_since.get_or_insert(now);
                 state.code = Some(code.clone());
                 state.trouble = Some(reason.clone());
-                self.put(DeliveryState { next: Some(until), ..state.clone() }, Vec::new()).await?;
-                self.bus.emit(Event::DeliveryFailed {
+                let failed = Event::DeliveryFailed {
                     destination: self.name.clone(),
                     code,
                     reason,
@@ -265,7 +264,9 @@ impl Worker {
                     changes: covered.len() as u64,
                     took_ms,
                     until,
-                });
+                };
+                let waits = DeliveryState { next: Some(until), ..state.clone() };
+                self.put(waits, Vec::new(), failed).await?;
                 // Changes are kept for it while it is waited for.
                 self.blocking(|store, name, now| store.consumer_seen(name, now)).await?;
                 tokio::time::sleep(wait).await;
@@ -279,8 +280,20 @@ impl Worker {
         Ok(count + more > MOST_DEAD)
     }
 
-    async fn put(&self, state: DeliveryState, dead: Vec<DeadLetter>) -> Result<(), store::Error> {
-        self.blocking(move |store, name, _| store.set_delivery(name, &state, &dead)).await
+    /// Notes what came of a request, then tells it, both on one thread: a stop lets go of neither alone.
+    async fn put(
+        &self,
+        state: DeliveryState,
+        dead: Vec<DeadLetter>,
+        event: Event,
+    ) -> Result<(), store::Error> {
+        let bus = self.bus.clone();
+        self.blocking(move |store, name, _| {
+            store.set_delivery(name, &state, &dead)?;
+            bus.emit(event);
+            Ok(())
+        })
+        .await
     }
 
     async fn acknowledge(&self, place: u64) -> Result<(), store::Error> {
