@@ -200,7 +200,10 @@ const LINES: &str = r#"[
     {"Id":"a01D000000IRFmg","Kind__c":"two"},
     {"Id":"a01D000000IRFmh","Kind__c":"log","Size__c":1.5},
     {"Id":"a01D000000IRFmi","Kind__c":"log"},
-    {"Id":"a01D000000IRFmj","Kind__c":"clock"}]"#;
+    {"Id":"a01D000000IRFmj","Kind__c":"clock"},
+    {"Id":"a01D000000IRFmk","Kind__c":"partly"},
+    {"Id":"a01D000000IRFml","Kind__c":"undeclared"},
+    {"Id":"a01D000000IRFmm","Kind__c":"renamed"}]"#;
 
 fn does_everything(folder: &Path, component: &str) -> String {
     let mut bench = bench(folder, component);

@@ -1,6 +1,7 @@
 """What a mapping makes of a record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Generic, TypedDict, TypeVar, get_type_hints
 
 F = TypeVar("F", bound=Mapping[str, Any])
@@ -41,15 +42,30 @@ Outcome = Output | Sequence[Output] | Rejection | None
 class Kind(Generic[F]):
     """One kind of output; call it to make one."""
 
-    __slots__ = ("kind", "names")
+    __slots__ = ("_values", "kind", "names")
 
     def __init__(self, kind: str, names: Sequence[str]) -> None:
         self.kind = kind
         self.names = list(names)
+        # It gives no tuple for a single name. A kind of any fields has no order to tell them in.
+        closed = len(self.names) > 1 and self.names[0] != "*"
+        self._values: Callable[[Any], tuple[Any, ...]] | None = itemgetter(*self.names) if closed else None
 
     def __call__(self, key: str, fields: F) -> Output:
         """An output: what tells it from all others of its kind and sync, and its body."""
         return {"kind": self.kind, "key": key, "fields": fields}
+
+    def spelled(self, made: Output) -> Mapping[str, Any]:
+        """An output with the values of its fields alone, in the order in which they are declared: half the work of
+        spelling the names beside them. One that is not just what is declared stays as it is, and the host says why.
+        """
+        fields = made["fields"]
+        if self._values is None or len(fields) != len(self.names):
+            return made
+        try:
+            return {"kind": self.kind, "key": made["key"], "fields": self._values(fields)}
+        except (KeyError, TypeError):
+            return made
 
 
 def output(kind: str, fields: type[F]) -> Kind[F]:
@@ -62,14 +78,21 @@ def any_output(kind: str) -> Kind[Mapping[str, Any]]:
     return Kind(kind, ["*"])
 
 
-def answer(outcome: Outcome) -> Mapping[str, Any]:
-    """An outcome, as the contract spells it."""
+def answer(outcome: Outcome, kinds: Mapping[str, Kind[Any]]) -> Mapping[str, Any]:
+    """An outcome of these kinds, as the contract spells it."""
     if isinstance(outcome, dict):
-        return {"mapped": [outcome]}
+        return {"mapped": [_spelled(outcome, kinds)]}
     if isinstance(outcome, Rejection):
         if outcome.code is None:
             return {"skipped": outcome.message}
         return {"failed": {"code": outcome.code, "message": outcome.message, "field": outcome.field}}
     if not outcome:
         return {"skipped": "the mapping made no output"}
-    return {"mapped": list(outcome)}
+    return {"mapped": [_spelled(made, kinds) for made in outcome]}
+
+
+def _spelled(made: Any, kinds: Mapping[str, Kind[Any]]) -> Any:
+    try:
+        return kinds[made["kind"]].spelled(made)
+    except (KeyError, TypeError):
+        return made

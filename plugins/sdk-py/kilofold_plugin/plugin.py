@@ -70,6 +70,7 @@ class Plugin:
 
     def __post_init__(self) -> None:
         self._two = len(inspect.signature(self.function).parameters) > 1
+        self._kinds = {kind.kind: kind for kind in self.outputs}
 
     def __call__(self, *args: Any) -> Any:
         """The function itself."""
@@ -103,12 +104,12 @@ class Plugin:
             raise
 
     def _each(self, rows: list[Any], rest: tuple[Any, ...]) -> list[Any]:
-        read, function, outcomes = self.reader.read, self.function, []
+        read, function, kinds, outcomes = self.reader.read, self.function, self._kinds, []
         for index, row in enumerate(rows):
             try:
-                outcomes.append(answer(function(read(row), *rest)))
+                outcomes.append(answer(function(read(row), *rest), kinds))
             except Rejection as rejection:
-                outcomes.append(answer(rejection))
+                outcomes.append(answer(rejection, kinds))
             except Exception as error:
                 host().panicked(index, _words(error))
                 raise
@@ -126,7 +127,7 @@ class Plugin:
         if len(made) != len(records):
             raise ValueError(f"the mapping returned {len(made)} outcomes for {len(records)} records")
         answers = iter(made)
-        return [answer(unread[i] if i in unread else next(answers)) for i in range(len(rows))]
+        return [answer(unread[i] if i in unread else next(answers), self._kinds) for i in range(len(rows))]
 
 
 _dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode

@@ -50,7 +50,11 @@ def run(
     outcomes = json.loads(plugin.map_batch(Context(*about), json.dumps(rows)))
     kinds = {kind.kind: kind.names for kind in plugin.outputs}
     for made in (made for outcome in outcomes for made in outcome.get("mapped", ())):
-        _check(made, kinds.get(made["kind"]))
+        declared = kinds.get(made["kind"])
+        if declared is not None and isinstance(made["fields"], list):
+            # Values alone, in the order of the declared fields.
+            made["fields"] = dict(zip(declared, made["fields"], strict=True))
+        _check(made, declared)
     return outcomes
 
 

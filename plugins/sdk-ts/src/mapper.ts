@@ -1,7 +1,9 @@
-import { type Field, type Fields, type RecordType, type ValuesOf, json } from "./fields.ts";
+import type { Fields, RecordType, ValuesOf } from "./fields.ts";
 import { panicked } from "./host.ts";
-import { type Kind, type Outcome, Rejection, reject } from "./outcome.ts";
+import { type Kind, type Outcome, Rejection } from "./outcome.ts";
+import { Reader, type Row } from "./reader.ts";
 import type { Setting, Settings, SettingsOf } from "./settings.ts";
+import { Writer } from "./writer.ts";
 
 /** Where a batch comes from and when it was read. */
 export interface Context {
@@ -91,6 +93,7 @@ export function mapper<const R extends Fields, const S extends Settings = Record
   mapping: Mapping<R, S>,
 ): Plugin {
   const reader = new Reader(mapping.record.fields);
+  const writer = new Writer(mapping.outputs);
   let settings: SettingsOf<S> | undefined;
   return {
     about: {
@@ -120,81 +123,21 @@ export function mapper<const R extends Fields, const S extends Settings = Record
         const open = reader.expect(context.fields);
         const answers =
           mapping.map === undefined
-            ? all(open, rows, (records) => mapping.mapAll(records as ValuesOf<R>[], call))
-            : each(open, rows, (record) => mapping.map(record as ValuesOf<R>, call));
+            ? all(open, writer, rows, (records) => mapping.mapAll(records as ValuesOf<R>[], call))
+            : each(open, writer, rows, (record) => mapping.map(record as ValuesOf<R>, call));
         return `[${answers.join(",")}]`;
       },
     },
   };
 }
 
-type Row = Record<string, unknown>;
-
-/** Reads rows into records. */
-class Reader {
-  // Beside each other, and read by index: the small engine inside a component is slow at taking lists apart.
-  private readonly names: readonly string[];
-  private readonly fields: readonly Field<unknown>[];
-
-  constructor(fields: Fields) {
-    this.names = Object.keys(fields);
-    this.fields = Object.values(fields);
-  }
-
-  /** Fields of the batch, by the mapping's declaration or as they come. */
-  expect(names: readonly string[]): Reader {
-    if (this.names.length === 0) {
-      return new Reader(Object.fromEntries(names.map((name) => [name, json.optional])));
-    }
-    if (names.length !== this.names.length) {
-      throw new Error(`the host sent ${names.length} fields where the mapping reads ${this.names.length}`);
-    }
-    return this;
-  }
-
-  /** The record of a row, or why it cannot be read. */
-  read(row: readonly unknown[]): Row | Rejection {
-    const { names, fields } = this;
-    const record: Row = {};
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i] as string;
-      const field = fields[i] as Field<unknown>;
-      const raw = row[i];
-      if (raw === null) {
-        if (!field.nullable) {
-          return reject("field.missing", `${name} is empty, but the mapping needs it`, name);
-        }
-        record[name] = null;
-      } else if (field.raw !== undefined && typeof raw !== field.raw) {
-        return mismatch("field.type", name, field, raw);
-      } else if (field.convert === undefined) {
-        record[name] = raw;
-      } else {
-        const value = field.convert(raw as never);
-        if (value === undefined) {
-          return mismatch("field.value", name, field, raw);
-        }
-        record[name] = value;
-      }
-    }
-    return record;
-  }
-}
-
-function mismatch(code: string, name: string, field: Field<unknown>, raw: unknown): Rejection {
-  const shown = typeof raw === "string" ? raw : JSON.stringify(raw);
-  const short = shown.length > 60 ? `${shown.slice(0, 60)}...` : shown;
-  const type = typeof raw === "string" ? "text" : typeof raw === "object" ? "JSON" : typeof raw;
-  return reject(code, `${name} must be ${field.expected}, but is the ${type} ${JSON.stringify(short)}`, name);
-}
-
 /** One text a record, so that what cannot be written is found with its record. */
-function each(reader: Reader, rows: unknown[][], map: (record: Row) => Outcome): string[] {
+function each(reader: Reader, writer: Writer, rows: unknown[][], map: (record: Row) => Outcome): string[] {
   let index = 0;
   try {
     const answers: string[] = [];
     for (; index < rows.length; index++) {
-      answers.push(one(reader, rows[index] as unknown[], map));
+      answers.push(one(reader, writer, rows[index] as unknown[], map));
     }
     return answers;
   } catch (error) {
@@ -202,22 +145,22 @@ function each(reader: Reader, rows: unknown[][], map: (record: Row) => Outcome):
   }
 }
 
-function one(reader: Reader, row: unknown[], map: (record: Row) => Outcome): string {
+function one(reader: Reader, writer: Writer, row: unknown[], map: (record: Row) => Outcome): string {
   const record = reader.read(row);
   if (record instanceof Rejection) {
-    return answer(record);
+    return writer.write(record);
   }
   try {
-    return answer(map(record));
+    return writer.write(map(record));
   } catch (error) {
     if (error instanceof Rejection) {
-      return answer(error);
+      return writer.write(error);
     }
     throw error;
   }
 }
 
-function all(reader: Reader, rows: unknown[][], map: (records: Row[]) => Outcome[]): string[] {
+function all(reader: Reader, writer: Writer, rows: unknown[][], map: (records: Row[]) => Outcome[]): string[] {
   const read = rows.map((row) => reader.read(row));
   const good = read.filter((it): it is Row => !(it instanceof Rejection));
   let made: Outcome[];
@@ -232,7 +175,7 @@ function all(reader: Reader, rows: unknown[][], map: (records: Row[]) => Outcome
   let next = 0;
   return read.map((it, index) => {
     try {
-      return answer(it instanceof Rejection ? it : (made[next++] as Outcome));
+      return writer.write(it instanceof Rejection ? it : (made[next++] as Outcome));
     } catch (error) {
       throw told(index, error);
     }
@@ -248,18 +191,6 @@ function told(index: number | null, error: unknown): unknown {
     panicked(index, `threw ${String(error)}`);
   }
   return error;
-}
-
-/** An outcome, as the contract spells it. */
-function answer(outcome: Outcome): string {
-  if (outcome instanceof Rejection) {
-    const { code, message, field } = outcome;
-    return JSON.stringify(code === null ? { skipped: message } : { failed: { code, message, field } });
-  }
-  if (outcome === null || (Array.isArray(outcome) && outcome.length === 0)) {
-    return '{"skipped":"the mapping made no output"}';
-  }
-  return `{"mapped":${JSON.stringify(Array.isArray(outcome) ? outcome : [outcome])}}`;
 }
 
 function describe<R extends Fields, S extends Settings>(mapping: Mapping<R, S>): Description {

@@ -44,7 +44,13 @@ export function run(plugin: Plugin, records: object[], setup: Setup = {}): Resul
   const results = JSON.parse(plugin.json.mapBatch(context, JSON.stringify(batch))) as Result[];
   const kinds = new Map(told.outputs.map((kind) => [kind.name, kind.fields]));
   for (const output of results.flatMap((result) => result.mapped ?? [])) {
-    check(output, kinds.get(output.kind));
+    const declared = kinds.get(output.kind);
+    if (Array.isArray(output.fields) && declared !== undefined) {
+      // Values alone, in the order of the declared fields.
+      const values = output.fields as unknown[];
+      output.fields = Object.fromEntries(declared.map((name, i) => [name, values[i]]));
+    }
+    check(output, declared);
   }
   return results;
 }

@@ -1,16 +1,17 @@
 import { type Kind, type Output, output } from "./outcome.ts";
 import { id, text } from "./fields.ts";
 
+const STRANGE = /[\s\x00-\x20\x7f,;<>"()]/;
+const LABELS = /^[^.-](?:[^.]*[^.-])?(?:\.[^.-](?:[^.]*[^.-])?)+$/;
+
 /** An e-mail address in lower case; `null` when the text is none. */
 export function email(address: string): string | null {
   const it = address.trim();
-  const [name, domain, ...more] = it.split("@");
-  if (!name || !domain || more.length > 0 || it.length > 254 || /[\s\x00-\x20\x7f,;<>"()]/.test(it)) {
+  const at = it.indexOf("@");
+  if (at < 1 || it.length > 254 || it.includes("@", at + 1) || STRANGE.test(it) || !LABELS.test(it.slice(at + 1))) {
     return null;
   }
-  const labels = domain.split(".");
-  const sound = labels.length > 1 && labels.every((it) => it !== "" && !it.startsWith("-") && !it.endsWith("-"));
-  return sound ? it.toLowerCase() : null;
+  return it.toLowerCase();
 }
 
 /** First and last name in one. */

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Kind, Sizes};
-use crate::model::{Outcome, Output};
+use crate::model::{Body, Outcome, Output, Span};
 use crate::plugin::fault::Fault;
 use crate::plugin::text::{clean, is_json};
 
@@ -90,12 +90,13 @@ fn output(piece: &Piece<'_>, kinds: &[Kind]) -> Result<Output, String> {
         format!("it has an output of the undeclared kind '{}'", clean(&piece.kind, 60))
     })?;
     let text = piece.fields.get();
-    let body = if kind.open { kind.open_body(text)? } else { body(kind, text)? };
-    Ok(Output { kind: kind.name.clone(), key: piece.key.clone().into_owned(), body: body.into() })
+    let body = if kind.open { kind.open_body(text)?.into() } else { body(kind, text)? };
+    Ok(Output { kind: kind.name.clone(), key: piece.key.clone().into_owned(), body })
 }
 
-/// The fields in the declared order, as the table form has them; null where there is none.
-fn body(kind: &Kind, text: &str) -> Result<String, String> {
+/// The fields in the declared order, as the table form has them; null where there is none. They come as an object, or as
+/// the list of their values.
+fn body(kind: &Kind, text: &str) -> Result<Body, String> {
     let at = |error: &dyn fmt::Display| format!("the fields of '{}': {error}", kind.name);
     if !is_json(text) {
         return Err(at(&"not JSON that every reader can read"));
@@ -103,19 +104,22 @@ fn body(kind: &Kind, text: &str) -> Result<String, String> {
     let fields = Fields(kind)
         .read(&mut serde_json::Deserializer::from_str(text))
         .map_err(|error| at(&error))?;
-    let mut body = String::with_capacity(text.len() + 16);
+    let mut body = String::with_capacity(text.len() + kind.frame);
+    let mut values = Vec::with_capacity(fields.len());
     for (head, value) in kind.heads.iter().zip(fields) {
         body.push_str(head.form(false, false));
+        let start = body.len();
         body.push_str(value.map_or("null", RawValue::get));
+        values.push(Span::new(start..body.len()));
     }
     if kind.heads.is_empty() {
         body.push('{');
     }
     body.push('}');
-    Ok(body)
+    Ok(Body::with_values(body, values))
 }
 
-/// Collects the values of an object by the declared fields.
+/// Collects the values of an object by the declared fields, or those of a list in their order.
 struct Fields<'k>(&'k Kind);
 
 impl Fields<'_> {
@@ -123,7 +127,7 @@ impl Fields<'_> {
         self,
         deserializer: D,
     ) -> Result<Vec<Option<&'a RawValue>>, D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -131,7 +135,20 @@ impl<'a> Visitor<'a> for Fields<'_> {
     type Value = Vec<Option<&'a RawValue>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("an object, or the list of its values")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let wanted = self.0.fields.len();
+        let mut values = Vec::with_capacity(wanted);
+        while let Some(value) = list.next_element::<&RawValue>()? {
+            values.push(Some(value));
+        }
+        if values.len() != wanted {
+            let reason = format!("values: {}, and declared fields: {wanted}", values.len());
+            return Err(de::Error::custom(reason));
+        }
+        Ok(values)
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -175,9 +192,10 @@ mod tests {
         let answer = r#" [
             {"mapped":[{"key":"k\"1","kind":"person","fields":{"n": 5, "name": "A\u00e9"}},
                        {"key":"k","kind":"any","fields":{"x":[1, 2]}}]},
+            {"mapped":[{"key":"l","kind":"person","fields":[null, {"x":[1, "\""]}]}]},
             {"mapped":[]}, {"skipped":"no e-mail"},
             {"failed":{"code":"email.invalid","message":"no \u001b[31m@","field":"Email"}}]"#;
-        insta::assert_debug_snapshot!(all(answer, 4).unwrap(), @r#"
+        insta::assert_debug_snapshot!(all(answer, 5).unwrap(), @r#"
         [
             Mapped(
                 [
@@ -190,6 +208,15 @@ mod tests {
                         kind: "any",
                         key: "k",
                         body: "{\"x\":[1, 2]}",
+                    },
+                ],
+            ),
+            Mapped(
+                [
+                    Output {
+                        kind: "person",
+                        key: "l",
+                        body: "{\"name\":null,\"n\":{\"x\":[1, \"\\\"\"]}}",
                     },
                 ],
             ),
@@ -221,6 +248,8 @@ mod tests {
             r#"{"mapped":[{"key":"","kind":"person","fields":{}}]}"#,
             r#"{"mapped":[{"key":"k","kind":"pet","fields":{}}]}"#,
             r#"{"mapped":[{"key":"k","kind":"person","fields":[]}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"person","fields":["a",1,true]}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"person","fields":7}]}"#,
             r#"{"mapped":[{"key":"k","kind":"person","fields":{"age":1}}]}"#,
             r#"{"mapped":[{"key":"k","kind":"person","fields":{"n":1,"n":2}}]}"#,
             r#"{"mapped":[{"key":"k","kind":"any","fields":[1]}]}"#,
@@ -245,7 +274,9 @@ mod tests {
         it is not exactly one of mapped, skipped and failed
         an output 'person' has an empty key
         it has an output of the undeclared kind 'pet'
-        the fields of 'person': invalid type: sequence, expected an object at line 1 column 0
+        the fields of 'person': values: 0, and declared fields: 2 at line 1 column 2
+        the fields of 'person': values: 3, and declared fields: 2 at line 1 column 12
+        the fields of 'person': invalid type: integer `7`, expected an object, or the list of its values at line 1 column 1
         the fields of 'person': 'age' is not declared at line 1 column 6
         the fields of 'person': 'n' comes twice at line 1 column 13
         the body of 'any' is not a JSON object

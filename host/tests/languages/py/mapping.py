@@ -70,6 +70,14 @@ def plugin(it: Line, call: Call[Settings]) -> Outcome:
             raise RuntimeError("told to")
         case "clock":
             return line(it["Id"], {"year": time.time()})  # type: ignore
+        case "partly":
+            return line(it["Id"], {"home": call.settings["home"], "tags": None})  # type: ignore
+        case "undeclared":
+            return line(it["Id"], {**make(it, call)["fields"], "colour": "red"})  # type: ignore
+        case "renamed":
+            fields = dict(make(it, call)["fields"])
+            fields["homes"] = fields.pop("home")
+            return line(it["Id"], fields)  # type: ignore
         case "none":
             return None
         case "unwritable":

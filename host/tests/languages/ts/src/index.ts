@@ -62,6 +62,14 @@ export default mapper({
         throw new Error("told to");
       case "clock":
         return line(it.Id, { ...make().fields, year: new Date().getUTCFullYear() } as never);
+      case "partly":
+        return line(it.Id, { home: settings.home, tags: null } as never);
+      case "undeclared":
+        return line(it.Id, { ...make().fields, colour: "red" } as never);
+      case "renamed": {
+        const { home, ...rest } = make().fields as { home: string };
+        return line(it.Id, { ...rest, homes: home } as never);
+      }
       case "none":
         return null;
       case "two":
