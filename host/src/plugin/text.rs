@@ -1,5 +1,7 @@
 //! Guest text made safe to show, and text as JSON.
 
+use serde_json::value::RawValue;
+
 use crate::model::first_special;
 
 /// Cuts to `max` bytes and takes out what could mislead a terminal or a page: control and direction characters.
@@ -128,17 +130,25 @@ fn is_spelt(text: &str) -> bool {
     rest.is_empty()
 }
 
-/// Whether a text is one JSON value of any kind that every reader can read: not nested deeper than 100, and without
-/// lone surrogates.
+/// Whether a text is one JSON value of any kind that every reader can read.
 pub(super) fn is_json(text: &str) -> bool {
+    // The depth first: to look whether it is JSON costs the stack as much.
+    is_shallow(text) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && is_text(text)
+}
+
+/// Whether a JSON value is one that every reader can read: not nested deeper than 100, and without lone surrogates.
+pub(super) fn is_readable(value: &RawValue) -> bool {
+    is_shallow(value.get()) && is_text(value.get())
+}
+
+fn is_shallow(text: &str) -> bool {
     let opening = |byte: &u8| matches!(byte, b'{' | b'[');
-    if text.bytes().filter(|byte| opening(byte)).count() > 100 && depth(text) > 100 {
-        return false;
-    }
-    if text.contains("\\u") {
-        return serde_json::from_str::<serde_json::Value>(text).is_ok();
-    }
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    text.bytes().filter(opening).count() <= 100 || depth(text) <= 100
+}
+
+/// Whether the strings of a JSON value are texts.
+fn is_text(text: &str) -> bool {
+    !text.contains("\\u") || serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
 /// How deep a JSON text is nested, at most.

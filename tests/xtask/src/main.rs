@@ -47,7 +47,8 @@ fn test() -> Result<(), String> {
     let lints = ["--", "--deny", "warnings"];
     let clippy = ["clippy", "--release", "--workspace", "--all-targets"];
     step("lints", &[clippy.as_slice(), lints.as_slice()].concat())?;
-    step("build", &["build", "--release", "--workspace", "--all-targets"])?;
+    // Of benchmarks the lints have seen that they compile; they are built when they are run.
+    step("build", &["test", "--release", "--workspace", "--no-run"])?;
     // All of them, so that one run tells all that fails.
     step("tests", &["test", "--release", "--workspace", "--no-fail-fast"])
 }

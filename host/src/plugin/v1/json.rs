@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::answer::{Answer, Kind, Sizes};
 use crate::model::{Body, Outcome, Output, Span};
 use crate::plugin::fault::Fault;
-use crate::plugin::text::{clean, is_json};
+use crate::plugin::text::{clean, is_readable};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with mapped, skipped or failed")]
@@ -89,18 +89,19 @@ fn output(piece: &Piece<'_>, kinds: &[Kind]) -> Result<Output, String> {
     let kind = kinds.iter().find(|kind| *kind.name == *piece.kind).ok_or_else(|| {
         format!("it has an output of the undeclared kind '{}'", clean(&piece.kind, 60))
     })?;
-    let text = piece.fields.get();
-    let body = if kind.open { kind.open_body(text)?.into() } else { body(kind, text)? };
+    let fields = piece.fields;
+    let body = if kind.open { kind.open_body(fields.get())?.into() } else { body(kind, fields)? };
     Ok(Output { kind: kind.name.clone(), key: piece.key.clone().into_owned(), body })
 }
 
 /// The fields in the declared order, as the table form has them; null where there is none. They come as an object, or as
 /// the list of their values.
-fn body(kind: &Kind, text: &str) -> Result<Body, String> {
+fn body(kind: &Kind, fields: &RawValue) -> Result<Body, String> {
     let at = |error: &dyn fmt::Display| format!("the fields of '{}': {error}", kind.name);
-    if !is_json(text) {
+    if !is_readable(fields) {
         return Err(at(&"not JSON that every reader can read"));
     }
+    let text = fields.get();
     let fields = Fields(kind)
         .read(&mut serde_json::Deserializer::from_str(text))
         .map_err(|error| at(&error))?;
@@ -241,6 +242,9 @@ mod tests {
 
     #[test]
     fn blames_the_record_where_it_can() {
+        let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
+        let deep =
+            format!(r#"{{"mapped":[{{"key":"k","kind":"person","fields":[null,{deep}]}}]}}"#);
         let items = [
             r#"7"#,
             r#"{}"#,
@@ -255,6 +259,8 @@ mod tests {
             r#"{"mapped":[{"key":"k","kind":"any","fields":[1]}]}"#,
             r#"{"mapped":[{"key":"k","kind":"any","fields":{}},{"key":"k","kind":"any","fields":{}}]}"#,
             r#"{"mapped":[{"key":"k","kind":"any","fields":{"a":"\ud800"}}]}"#,
+            r#"{"mapped":[{"key":"k","kind":"person","fields":["\ud800",null]}]}"#,
+            deep.as_str(),
             r#"{"failed":{"code":"a b","message":"m"}}"#,
         ];
         let outcomes = all(&format!("[{}]", items.join(",")), items.len()).unwrap();
@@ -282,6 +288,8 @@ mod tests {
         the body of 'any' is not a JSON object
         it has two outputs 'any' of one key
         the body of 'any' is not a JSON object
+        the fields of 'person': not JSON that every reader can read
+        the fields of 'person': not JSON that every reader can read
         the code 'a b' is not 1 to 64 letters, digits, '.', '_' or '-'; it came with: m
         "#);
     }
