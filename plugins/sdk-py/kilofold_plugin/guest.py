@@ -16,16 +16,16 @@ from .plugin import PROJECT, Context, Refused
 from .settings import Declared, spelled
 
 
-
 def _none(what: str, instead: str) -> Callable[..., NoReturn]:
     def refuse(*_: object) -> NoReturn:
         raise RuntimeError(f"a mapping has no {what}; {instead}")
 
     return refuse
 
-# An instance lives for one batch: to look for garbage in cycles costs a tenth of its time and frees nothing in time.
-gc.disable()
 
+# An instance lives for one batch, of which little is garbage in cycles: to look for it as often as a long program does
+# costs a twentieth of a batch's time.
+gc.set_threshold(50_000)
 
 # What a component does not have says so; the engine's own words would be of an unreachable instruction.
 time.time = time.time_ns = _none("clock", "take call.context.read_at")
