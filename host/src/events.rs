@@ -328,7 +328,7 @@ pub enum Event {
         changes: u64,
         /// It has everything up to this number.
         last: u64,
-        /// In milliseconds.
+        /// From the request to its answer, in milliseconds.
         took_ms: u64,
     },
     /// A destination did not take changes; they are sent again.

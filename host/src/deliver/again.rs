@@ -5,10 +5,9 @@
 
 use serde_json::value::RawValue;
 
-use super::body::Request;
-use super::plan::{Answered, Reason};
+use super::plan::Answered;
 use super::worker::{Worker, millis};
-use super::{address, plan, segment};
+use super::{plan, segment};
 use crate::events::Event;
 use crate::model::ConsumerName;
 use crate::store::{self, DeadLetter, DeliveryState, FeedEntry, Op, Store};
@@ -69,15 +68,8 @@ impl Worker {
     ) -> Result<bool, store::Error> {
         let begun = std::time::Instant::now();
         let now = self.clock.now();
-        let (answered, covers) = match self.form.request(&self.name, entries, now) {
-            Err(words) => (Answered::Refused(Reason::unfit(words)), 1),
-            Ok(Request { body: None, covers, .. }) => (Answered::Taken, covers),
-            Ok(Request { headers, body: Some(body), covers }) => {
-                let url = address(&self.config);
-                (self.client.post(&url, &headers, body).await, covers)
-            }
-        };
-        let took_ms = Some(millis(begun));
+        let (answered, covers) = self.ask(entries, now).await;
+        let took_ms = millis(begun);
         letters.truncate(covers);
         let seqs: Vec<u64> = letters.iter().map(|letter| letter.seq).collect();
         let changes = seqs.len() as u64;
@@ -87,15 +79,14 @@ impl Worker {
                 state.taken = state.taken.saturating_add(changes);
                 state.delivered = Some(now);
                 let noted = state.clone();
-                self.blocking(move |store, name, _| {
+                let destination = self.name.clone();
+                let event = Event::Delivered { destination, changes, last: place, took_ms };
+                self.note(event, move |store, name| {
                     store.set_delivery(name, &noted, &[])?;
                     store.bury(name, Some(&seqs))?;
                     store.answered_again(name, Some(&seqs))
                 })
                 .await?;
-                let took_ms = millis(begun);
-                let destination = self.name.clone();
-                self.bus.emit(Event::Delivered { destination, changes, last: place, took_ms });
                 return Ok(true);
             }
             Answered::Refused(_) if letters.len() > 1 => {
@@ -111,14 +102,18 @@ impl Worker {
             letter.reason.clone_from(&reason.words);
         }
         let noted = state.clone();
-        self.blocking(move |store, name, _| {
+        let event = Event::DeliveryBuried {
+            destination: self.name.clone(),
+            changes,
+            code: reason.code.to_owned(),
+            reason: reason.words,
+            took_ms: Some(took_ms),
+        };
+        self.note(event, move |store, name| {
             store.set_delivery(name, &noted, &letters)?;
             store.answered_again(name, more.then_some(&seqs[..]))
         })
         .await?;
-        let destination = self.name.clone();
-        let (code, reason) = (reason.code.to_owned(), reason.words);
-        self.bus.emit(Event::DeliveryBuried { destination, changes, code, reason, took_ms });
         Ok(more)
     }
 }

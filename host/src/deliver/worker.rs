@@ -178,14 +178,7 @@ impl Worker {
     ) -> Result<(), store::Error> {
         let now = self.clock.now();
         let begun = Instant::now();
-        let (answered, covers) = match self.form.request(&self.name, &entries, now) {
-            Err(words) => (Answered::Refused(Reason::unfit(words)), 1),
-            Ok(Request { body: None, covers, .. }) => (Answered::Taken, covers),
-            Ok(Request { headers, body: Some(body), covers }) => {
-                let url = address(&self.config);
-                (self.client.post(&url, &headers, body).await, covers)
-            }
-        };
+        let (answered, covers) = self.ask(&entries, now).await;
         let took_ms = millis(begun);
         let covered = entries.get(..covers).unwrap_or(&entries);
         // What comes between the last change and `next` is not wanted here.
@@ -280,16 +273,36 @@ impl Worker {
         Ok(count + more > MOST_DEAD)
     }
 
-    /// Notes what came of a request, then tells it, both on one thread: a stop lets go of neither alone.
+    /// Sends changes once: what came of it, and of how many from the first.
+    pub(super) async fn ask(&self, entries: &[FeedEntry], now: Stamp) -> (Answered, usize) {
+        match self.form.request(&self.name, entries, now) {
+            Err(words) => (Answered::Refused(Reason::unfit(words)), 1),
+            Ok(Request { body: None, covers, .. }) => (Answered::Taken, covers),
+            Ok(Request { headers, body: Some(body), covers }) => {
+                let url = address(&self.config);
+                (self.client.post(&url, &headers, body).await, covers)
+            }
+        }
+    }
+
     async fn put(
         &self,
         state: DeliveryState,
         dead: Vec<DeadLetter>,
         event: Event,
     ) -> Result<(), store::Error> {
+        self.note(event, move |store, name| store.set_delivery(name, &state, &dead)).await
+    }
+
+    /// Notes what came of a request, then tells it, both on one thread: a stop lets go of neither alone.
+    pub(super) async fn note(
+        &self,
+        event: Event,
+        write: impl FnOnce(&Store, &ConsumerName) -> Result<(), store::Error> + Send + 'static,
+    ) -> Result<(), store::Error> {
         let bus = self.bus.clone();
         self.blocking(move |store, name, _| {
-            store.set_delivery(name, &state, &dead)?;
+            write(store, name)?;
             bus.emit(event);
             Ok(())
         })

@@ -28,7 +28,7 @@ pub(super) const MEMORIES: u32 = 4;
 /// Tables that one plugin may have.
 pub(super) const TABLES: u32 = 32;
 /// Memory that stays with a free slot, so that the next instance finds it warm, in bytes, where a plugin uses as much: Python
-/// does, and takes a fifth more time a batch without.
+/// does, and takes a fifth more time a batch without. There is a slot for each memory of each plugin that runs at once.
 const WARM: usize = 32 << 20;
 /// Stack of a guest, in bytes: well within that of a blocking thread.
 const STACK: usize = 512 << 10;

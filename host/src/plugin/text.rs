@@ -132,13 +132,17 @@ fn is_spelt(text: &str) -> bool {
 
 /// Whether a text is one JSON value of any kind that every reader can read.
 pub(super) fn is_json(text: &str) -> bool {
-    // The depth first: to look whether it is JSON costs the stack as much.
-    is_shallow(text) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && is_text(text)
+    is_shallow(text)
+        && if has_units(text) {
+            is_text(text)
+        } else {
+            serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+        }
 }
 
 /// Whether a JSON value is one that every reader can read: not nested deeper than 100, and without lone surrogates.
 pub(super) fn is_readable(value: &RawValue) -> bool {
-    is_shallow(value.get()) && is_text(value.get())
+    is_shallow(value.get()) && (!has_units(value.get()) || is_text(value.get()))
 }
 
 fn is_shallow(text: &str) -> bool {
@@ -146,9 +150,14 @@ fn is_shallow(text: &str) -> bool {
     text.bytes().filter(opening).count() <= 100 || depth(text) <= 100
 }
 
-/// Whether the strings of a JSON value are texts.
+/// Whether it may name UTF-16 units by number, and so surrogates.
+fn has_units(text: &str) -> bool {
+    text.contains("\\u")
+}
+
+/// Whether it is JSON whose strings are texts.
 fn is_text(text: &str) -> bool {
-    !text.contains("\\u") || serde_json::from_str::<serde_json::Value>(text).is_ok()
+    serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
 /// How deep a JSON text is nested, at most.

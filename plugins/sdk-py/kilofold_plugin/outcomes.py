@@ -57,15 +57,12 @@ class Kind(Generic[F]):
 
     def spelled(self, made: Output) -> Mapping[str, Any]:
         """An output with the values of its fields alone, in the order in which they are declared: half the work of
-        spelling the names beside them. One that is not just what is declared stays as it is, and the host says why.
+        spelling the names beside them. Raises KeyError or TypeError where it is not what is declared.
         """
         fields = made["fields"]
         if self._values is None or len(fields) != len(self.names):
             return made
-        try:
-            return {"kind": self.kind, "key": made["key"], "fields": self._values(fields)}
-        except (KeyError, TypeError):
-            return made
+        return {"kind": self.kind, "key": made["key"], "fields": self._values(fields)}
 
 
 def output(kind: str, fields: type[F]) -> Kind[F]:
@@ -95,4 +92,5 @@ def _spelled(made: Any, kinds: Mapping[str, Kind[Any]]) -> Any:
     try:
         return kinds[made["kind"]].spelled(made)
     except (KeyError, TypeError):
+        # It goes as it is, and the host says what is wrong with it.
         return made

@@ -21,10 +21,10 @@ export class Writer {
     if (outcome === null || outcome === undefined || (Array.isArray(outcome) && outcome.length === 0)) {
       return '{"skipped":"the mapping made no output"}';
     }
-    if (Array.isArray(outcome)) {
-      return `{"mapped":[${outcome.map((output: Output) => this.output(output)).join(",")}]}`;
-    }
-    return `{"mapped":[${this.output(outcome as Output)}]}`;
+    const outputs = Array.isArray(outcome)
+      ? outcome.map((output: Output) => this.output(output)).join(",")
+      : this.output(outcome as Output);
+    return `{"mapped":[${outputs}]}`;
   }
 
   private output(output: Output): string {

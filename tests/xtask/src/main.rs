@@ -29,15 +29,12 @@ fn main() -> ExitCode {
 /// Builds the plugins and the host, then shows the whole road against a simulated org.
 fn demo(args: &[String]) -> Result<(), String> {
     add_target()?;
-    // The build script of the host builds the stock plugins and puts them into the program.
-    build_host()?;
-    let own = std::env::current_exe()
-        .map_err(|error| format!("the folder of built programs is not known: {error}"))?;
-    // Cargo built this program and the host into the same folder.
-    let host = own.with_file_name(format!("kilofold{}", std::env::consts::EXE_SUFFIX));
+    // The build script of the host builds the stock plugins and puts them into the program. All is built of the whole
+    // workspace, so that libraries have the features that they have in `test`, and are built once for both.
+    step("build", &["build", "--release", "--workspace", "--bin", "kilofold"])?;
     let mut run_args = vec!["demo"];
     run_args.extend(args.iter().map(String::as_str));
-    run(&host.to_string_lossy(), &run_args)
+    run(&built(&format!("kilofold{}", std::env::consts::EXE_SUFFIX))?, &run_args)
 }
 
 /// Everything that must hold before a change is taken. One profile for all, so that wasmtime is built once.
@@ -47,8 +44,7 @@ fn test() -> Result<(), String> {
     let lints = ["--", "--deny", "warnings"];
     let clippy = ["clippy", "--release", "--workspace", "--all-targets"];
     step("lints", &[clippy.as_slice(), lints.as_slice()].concat())?;
-    // Of benchmarks the lints have seen that they compile; they are built when they are run.
-    step("build", &["test", "--release", "--workspace", "--no-run"])?;
+    step("build", &["build", "--release", "--workspace", "--all-targets"])?;
     // All of them, so that one run tells all that fails.
     step("tests", &["test", "--release", "--workspace", "--no-fail-fast"])
 }
@@ -56,16 +52,20 @@ fn test() -> Result<(), String> {
 /// Pictures of every page, in the target folder: both themes, and on a phone.
 fn screenshots() -> Result<(), String> {
     add_target()?;
-    build_host()?;
-    let test = ["test", "--release", "--workspace", "--test", "screenshots"];
-    step("pictures", &[test.as_slice(), &["--", "--ignored", "--nocapture"]].concat())?;
+    step(
+        "build",
+        &["build", "--release", "--workspace", "--bin", "kilofold", "--example", "screenshots"],
+    )?;
+    run(&built(&format!("examples/screenshots{}", std::env::consts::EXE_SUFFIX))?, &[])?;
     eprintln!("xtask: they are in the folder 'screenshots' of the target folder");
     Ok(())
 }
 
-/// Of the whole workspace, so that libraries have the features that they have in `test`, and are built once for both.
-fn build_host() -> Result<(), String> {
-    step("build", &["build", "--release", "--workspace", "--bin", "kilofold"])
+/// A program that cargo built into the folder that it built this one into.
+fn built(name: &str) -> Result<String, String> {
+    let own = std::env::current_exe()
+        .map_err(|error| format!("the folder of built programs is not known: {error}"))?;
+    Ok(own.with_file_name(name).to_string_lossy().into_owned())
 }
 
 /// Adds the plugins' target where it is missing; rustup is asked only then, so that this works offline.

@@ -142,12 +142,18 @@ impl<'a> Visitor<'a> for Fields<'_> {
     fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let wanted = self.0.fields.len();
         let mut values = Vec::with_capacity(wanted);
+        let wrong = |count: &str| {
+            de::Error::custom(format!("{count} values, where {wanted} fields are declared"))
+        };
         while let Some(value) = list.next_element::<&RawValue>()? {
+            if values.len() == wanted {
+                // A list may be long; no more of it is kept.
+                return Err(wrong("more"));
+            }
             values.push(Some(value));
         }
-        if values.len() != wanted {
-            let reason = format!("values: {}, and declared fields: {wanted}", values.len());
-            return Err(de::Error::custom(reason));
+        if values.len() < wanted {
+            return Err(wrong(&values.len().to_string()));
         }
         Ok(values)
     }
@@ -280,8 +286,8 @@ mod tests {
         it is not exactly one of mapped, skipped and failed
         an output 'person' has an empty key
         it has an output of the undeclared kind 'pet'
-        the fields of 'person': values: 0, and declared fields: 2 at line 1 column 2
-        the fields of 'person': values: 3, and declared fields: 2 at line 1 column 12
+        the fields of 'person': 0 values, where 2 fields are declared at line 1 column 2
+        the fields of 'person': more values, where 2 fields are declared at line 1 column 12
         the fields of 'person': invalid type: integer `7`, expected an object, or the list of its values at line 1 column 1
         the fields of 'person': 'age' is not declared at line 1 column 6
         the fields of 'person': 'n' comes twice at line 1 column 13
