@@ -18,8 +18,8 @@ pub use batch::{Batch, Cell, CellKind, Record, Span};
 pub use call::{Call, Caller, HourOfCalls, Purpose, Usage};
 pub use cursor::{Cursor, Position, Scan, Window};
 pub use id::{ConnectionName, ConsumerName, IdError, NameError, RecordId, RunId, SyncName};
-pub use json::{first_special, leaves};
-pub use outcome::{Body, Outcome, Output, Rejection};
+pub use json::{first_special, leaves, specials};
+pub use outcome::{Bodies, Body, Outcome, Output, Rejection};
 pub use run::{
     Counts, Ending, Maker, PageNote, Pause, PauseCause, PluginNote, RetryNote, Run, Standing,
     StandingError, Timing, Trigger,

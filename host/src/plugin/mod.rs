@@ -18,6 +18,7 @@ mod fault;
 mod inert;
 mod limits;
 mod mapped;
+mod pieces;
 mod poison;
 mod private;
 pub mod scaffold;

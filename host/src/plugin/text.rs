@@ -29,73 +29,79 @@ fn misleading(c: char) -> bool {
 /// Appends text as a JSON string, quotes included.
 pub(super) fn push_json(out: &mut String, text: &str) {
     out.push('"');
-    push_escaped(out, text);
+    escape(text, |part| out.push_str(part));
     out.push('"');
 }
 
-/// Appends text as it stands between the quotes of a JSON string.
-pub(super) fn push_escaped(out: &mut String, text: &str) {
+/// Hands over, part by part, a text as it stands between the quotes of a JSON string.
+pub(super) fn escape(text: &str, mut push: impl FnMut(&str)) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut rest = text;
     while let Some(at) = first_special(rest) {
-        out.push_str(&rest[..at]);
+        push(&rest[..at]);
         match rest.as_bytes()[at] {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
+            b'"' => push("\\\""),
+            b'\\' => push("\\\\"),
+            b'\n' => push("\\n"),
+            b'\r' => push("\\r"),
+            b'\t' => push("\\t"),
             other => {
-                out.push_str("\\u00");
-                out.push(char::from(HEX[usize::from(other >> 4)]));
-                out.push(char::from(HEX[usize::from(other & 15)]));
+                push("\\u00");
+                for digit in [other >> 4, other & 15] {
+                    push_char(HEX[usize::from(digit)].into(), &mut push);
+                }
             }
         }
         // What was found is one byte.
         rest = &rest[at + 1..];
     }
-    out.push_str(rest);
+    push(rest);
 }
 
-/// Appends the text between the quotes of a JSON string without its escapes. A lone surrogate becomes U+FFFD.
-pub(super) fn push_unescaped(out: &mut String, escaped: &str) {
+/// Hands over, part by part, the text between the quotes of a JSON string without its escapes. A lone surrogate becomes
+/// U+FFFD.
+pub(super) fn unescape(escaped: &str, mut push: impl FnMut(&str)) {
     let mut rest = escaped;
     while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
+        push(&rest[..at]);
         let code = rest[at + 1..].chars().next();
         rest = rest.get(at + 2..).unwrap_or_default();
-        match code {
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some('b') => out.push('\u{8}'),
-            Some('f') => out.push('\u{c}'),
-            Some('u') => rest = push_unit(out, rest),
-            Some(other @ ('"' | '\\' | '/')) => out.push(other),
+        let c = match code {
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('u') => {
+                let (c, behind) = unit(rest);
+                rest = behind;
+                c
+            }
+            Some(other @ ('"' | '\\' | '/')) => other,
             // Not JSON: the scan has refused such a text already.
-            _ => out.push('\u{fffd}'),
-        }
+            _ => '\u{fffd}',
+        };
+        push_char(c, &mut push);
     }
-    out.push_str(rest);
+    push(rest);
 }
 
-/// Appends the character of the four digits at the beginning, and of a second unit when it takes two; gives the rest.
-fn push_unit<'a>(out: &mut String, digits: &'a str) -> &'a str {
+fn push_char(c: char, push: &mut impl FnMut(&str)) {
+    push(c.encode_utf8(&mut [0; 4]));
+}
+
+/// The character of the four digits at the beginning, and of a second unit when it takes two; and the rest.
+fn unit(digits: &str) -> (char, &str) {
     let unit = |text: &str| text.get(..4).and_then(|hex| u16::from_str_radix(hex, 16).ok());
     let rest = digits.get(4..).unwrap_or_default();
-    let Some(first) = unit(digits) else {
-        out.push('\u{fffd}');
-        return rest;
-    };
+    let Some(first) = unit(digits) else { return ('\u{fffd}', rest) };
     if (0xd800..0xdc00).contains(&first)
         && let Some(second) = rest.strip_prefix("\\u").and_then(unit)
         && let Some(Ok(c)) = char::decode_utf16([first, second]).next()
     {
-        out.push(c);
-        return rest.get(6..).unwrap_or_default();
+        return (c, rest.get(6..).unwrap_or_default());
     }
-    out.push(char::from_u32(u32::from(first)).unwrap_or('\u{fffd}'));
-    rest
+    (char::from_u32(u32::from(first)).unwrap_or('\u{fffd}'), rest)
 }
 
 /// Whether a text is a number as JSON spells it, and not beyond what readers can hold.
@@ -192,14 +198,14 @@ mod tests {
             push_json(&mut json, &text);
             prop_assert_eq!(&serde_json::from_str::<String>(&json).unwrap(), &text);
             let mut back = String::new();
-            push_unescaped(&mut back, &json[1..json.len() - 1]);
+            unescape(&json[1..json.len() - 1], |part| back.push_str(part));
             prop_assert_eq!(back, text);
         }
 
         #[test]
         fn unescaping_agrees_with_serde(text in "([a-zé😀]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-f]{4}|\\\\ud83d\\\\ude00){0,12}") {
             let mut ours = String::new();
-            push_unescaped(&mut ours, &text);
+            unescape(&text, |part| ours.push_str(part));
             if let Ok(theirs) = serde_json::from_str::<String>(&format!("\"{text}\"")) {
                 prop_assert_eq!(ours, theirs);
             } else {
@@ -236,7 +242,7 @@ mod tests {
     #[test]
     fn unescapes_broken_text_without_panic() {
         for text in ["\\", "\\u", "\\u12", "\\ud800", "\\ud800\\u", "\\é", "\\u00é0x"] {
-            push_unescaped(&mut String::new(), text);
+            unescape(text, |_| {});
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What both forms of an answer have to obey.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Outcome, Output, Rejection};
+use crate::model::{Outcome, Output, Rejection, Span};
 use crate::plugin::fault::{Fault, size};
 use crate::plugin::limits::Limits;
 use crate::plugin::text::{clean, is_json, push_json};
@@ -19,7 +20,10 @@ const REASON: usize = 1 << 10;
 pub(in crate::plugin) struct Kind {
     pub(in crate::plugin) name: Arc<str>,
     pub(in crate::plugin) fields: Vec<String>,
-    pub(in crate::plugin) heads: Vec<Head>,
+    /// What stands before the values.
+    heads: Vec<Head>,
+    /// The texts of the heads, and some room behind them.
+    forms: String,
     /// What a body takes beside its values, in bytes, at most.
     pub(in crate::plugin) frame: usize,
     /// Its only declared field is `*`: the author makes the whole body.
@@ -29,46 +33,77 @@ pub(in crate::plugin) struct Kind {
 /// What stands before a value of a body: `{"first":`, `,"second":` and so on, and the quotes of texts with them, so that
 /// a value is put down in two pieces.
 #[derive(Debug, Clone)]
-pub(in crate::plugin) struct Head {
+struct Head {
     /// By whether the value before is a text, and then whether this one is.
-    forms: [[String; 2]; 2],
+    forms: [[Span; 2]; 2],
 }
 
 impl Head {
-    fn new(first: bool, field: &str) -> Self {
-        let mut plain = String::from(if first { "{" } else { "," });
-        push_json(&mut plain, field);
-        plain.push(':');
-        let form = |before, after| format!("{before}{plain}{after}");
+    fn new(first: bool, field: &str, all: &mut String) -> Self {
+        let mut form = |before: &str, after: &str| {
+            let start = all.len();
+            all.push_str(before);
+            all.push(if first { '{' } else { ',' });
+            push_json(all, field);
+            all.push(':');
+            all.push_str(after);
+            Span::new(start..all.len())
+        };
         Self { forms: [[form("", ""), form("", "\"")], [form("\"", ""), form("\"", "\"")]] }
-    }
-
-    /// The head of a value behind a text or none; a text brings its first quote with it, and leaves its last one to the next.
-    pub(in crate::plugin) fn form(&self, behind_text: bool, text: bool) -> &str {
-        &self.forms[usize::from(behind_text)][usize::from(text)]
     }
 }
 
 impl Kind {
     pub(in crate::plugin) fn new(name: &str, fields: &[String]) -> Self {
-        let head = |(i, field): (usize, &String)| Head::new(i == 0, field);
+        let mut forms = String::new();
+        let head = |(i, field): (usize, &String)| Head::new(i == 0, field, &mut forms);
         let heads: Vec<Head> = fields.iter().enumerate().map(head).collect();
+        // A piece at the end is copied as quickly when there is something behind it.
+        forms.push_str(&" ".repeat(32));
         Self {
             name: name.into(),
             fields: fields.to_vec(),
-            frame: heads.iter().map(|head| head.form(true, true).len()).sum::<usize>() + 2,
+            frame: heads.iter().map(|head| head.forms[1][1].len as usize).sum::<usize>() + 2,
             heads,
+            forms,
             open: fields == ["*"],
         }
     }
 
+    /// How many fields a body has.
+    pub(in crate::plugin) fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// The head of the value of field `n`, as a stretch of a text. Behind a text or none; a text brings its first quote with
+    /// it, and leaves its last one to the next.
+    #[inline]
+    pub(in crate::plugin) fn head(
+        &self,
+        n: usize,
+        behind_text: bool,
+        text: bool,
+    ) -> (&str, Range<usize>) {
+        let forms = self.heads.get(n).map(|head| head.forms).unwrap_or_default();
+        (&self.forms, forms[usize::from(behind_text)][usize::from(text)].range())
+    }
+
+    /// What ends a body, behind a text or none.
+    pub(in crate::plugin) fn tail(&self, behind_text: bool) -> &'static str {
+        match (self.heads.is_empty(), behind_text) {
+            (true, _) => "{}",
+            (false, true) => "\"}",
+            (false, false) => "}",
+        }
+    }
+
     /// The body of an open kind.
-    pub(in crate::plugin) fn open_body(&self, text: &str) -> Result<String, String> {
+    pub(in crate::plugin) fn open_body<'a>(&self, text: &'a str) -> Result<&'a str, String> {
         let text = text.trim();
         if !text.starts_with('{') || !is_json(text) {
             return Err(format!("the body of '{}' is not a JSON object", self.name));
         }
-        Ok(text.to_owned())
+        Ok(text)
     }
 }
 
@@ -84,6 +119,20 @@ impl Sizes {
         let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         // An answer may name a text of the batch many times, so that what is composed is bounded by itself.
         Self { body: bytes(limits.body_bytes), total: bytes(limits.result_bytes.saturating_mul(4)) }
+    }
+
+    /// Whether all that is composed may be so long.
+    pub(in crate::plugin) fn check(self, composed: usize) -> Result<(), Fault> {
+        if composed > self.total { Err(Fault::TooLarge(self.total as u64)) } else { Ok(()) }
+    }
+
+    /// Whether a body of this kind may be so long.
+    pub(in crate::plugin) fn check_body(self, kind: &str, len: usize) -> Result<(), String> {
+        if len > self.body {
+            let most = size(self.body as u64);
+            return Err(format!("an output '{kind}' has a body of more than {most}"));
+        }
+        Ok(())
     }
 }
 
@@ -204,10 +253,7 @@ impl Answer {
         if !output.key.bytes().all(plain) && output.key.chars().any(char::is_control) {
             return Err(format!("an output '{kind}' has a control character in its key"));
         }
-        if output.body.len() > self.sizes.body {
-            let most = size(self.sizes.body as u64);
-            return Err(format!("an output '{kind}' has a body of more than {most}"));
-        }
+        self.sizes.check_body(kind, output.body.len())?;
         Ok(output)
     }
 }

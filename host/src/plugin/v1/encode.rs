@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::wire;
 use crate::model::{Batch, Cell, CellKind};
-use crate::plugin::text::push_unescaped;
+use crate::plugin::pieces::Pieces;
 
 /// A batch in the table form.
 pub(in crate::plugin) type Encoded = wire::Batch;
@@ -22,7 +22,7 @@ pub(in crate::plugin) fn encode_table(
     rows: Range<usize>,
 ) -> Result<Encoded, String> {
     let mut cells = Vec::with_capacity(rows.len() * columns.len());
-    let mut text = String::with_capacity(rows.len() * columns.len() * 16);
+    let mut text = Pieces::with_room(rows.len() * columns.len() * 16);
     let source = batch.text.as_str();
     let count = u32::try_from(rows.len()).map_err(|_| too_long())?;
     for row in rows {
@@ -38,8 +38,8 @@ pub(in crate::plugin) fn encode_table(
             };
             match cell.kind {
                 CellKind::Null => {}
-                CellKind::Escaped => push_unescaped(&mut text, value(source, cell)?),
-                _ => text.push_str(value(source, cell)?),
+                CellKind::Escaped => text.push_unescaped(value(source, cell)?),
+                _ => text.push_part(source, cell.span.range()).ok_or_else(|| outside(cell))?,
             }
             if text.len() >= TEXT {
                 return Err(too_long());
@@ -48,7 +48,8 @@ pub(in crate::plugin) fn encode_table(
             cells.push(end << 3 | tag);
         }
     }
-    Ok(Encoded { rows: count, text, cells })
+    let text = text.into_text().map_err(|error| error.to_string())?;
+    Ok(Encoded { rows: count, text: text.into(), cells })
 }
 
 /// These records in the json form. An error says what is wrong with the batch.
@@ -90,9 +91,11 @@ fn cell(row: &[Cell], column: Option<usize>) -> Cell {
 }
 
 fn value(source: &str, cell: Cell) -> Result<&str, String> {
-    source
-        .get(cell.span.range())
-        .ok_or_else(|| format!("a value at byte {} lies outside of its text", cell.span.start))
+    source.get(cell.span.range()).ok_or_else(|| outside(cell))
+}
+
+fn outside(cell: Cell) -> String {
+    format!("a value at byte {} lies outside of its text", cell.span.start)
 }
 
 fn too_long() -> String {

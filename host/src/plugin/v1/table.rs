@@ -1,11 +1,15 @@
 //! Reads an answer in the table form. Every index, length, kind, count and order is checked here.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::answer::{Answer, Kind, Sizes};
 use super::types::Verdict;
 use super::wire;
-use crate::model::{Body, Outcome, Output, Span};
+use crate::model::{Bodies, Body, Outcome, Output, Span};
 use crate::plugin::fault::Fault;
-use crate::plugin::text::{clean, is_json, is_number, push_escaped};
+use crate::plugin::pieces::Pieces;
+use crate::plugin::text::{clean, is_json, is_number};
 
 /// The two texts that cells lie in.
 struct Texts<'a> {
@@ -31,6 +35,8 @@ pub(in crate::plugin) fn read(
 ) -> Result<Vec<Outcome>, Fault> {
     let texts = Texts { batch: &batch.text, answer: &answer.text };
     let mut outcomes = Answer::new(batch.rows as usize, sizes);
+    let mut bodies = Composer::new(answer.cells.len(), sizes);
+    let mut mapped = Vec::with_capacity(answer.rows.len());
     let (mut last, mut cells) = (0, answer.cells.as_slice());
     for row in &answer.rows {
         if row.index >= batch.rows {
@@ -49,7 +55,10 @@ pub(in crate::plugin) fn read(
         cells = rest;
         let index = row.index as usize;
         match row.verdict {
-            Verdict::Mapped => outcomes.mapped(index, output(row.kind, own, kinds, &texts))?,
+            Verdict::Mapped => {
+                mapped.push((index, bodies.output(row.kind, own, kinds, &texts)));
+                sizes.check(bodies.text.len())?;
+            }
             Verdict::Skipped => match text_cells::<1>(own, &texts) {
                 Ok([reason]) => outcomes.skipped(index, reason.unwrap_or_default()),
                 Err(reason) => outcomes.invalid(index, &reason),
@@ -71,65 +80,125 @@ pub(in crate::plugin) fn read(
         let reason = format!("cells that belong to no row: {}", cells.len());
         return Err(Fault::Invalid(reason));
     }
+    let bodies = Arc::new(bodies.finish()?);
+    for (index, made) in mapped {
+        outcomes.mapped(index, made.map(|made| made.output(&bodies)))?;
+    }
     Ok(outcomes.finish())
 }
 
-fn output(kind: u16, cells: &[u64], kinds: &[Kind], texts: &Texts<'_>) -> Result<Output, String> {
-    let kind = kinds.get(usize::from(kind)).ok_or_else(|| {
-        format!("it has an output of kind {kind} (from 0), which is not declared")
-    })?;
-    let Some((key, fields)) = cells.split_first().filter(|_| cells.len() == kind.fields.len() + 1)
-    else {
-        return Err(format!(
-            "an output '{}' has {} cells instead of {}, for the key and the declared fields",
-            kind.name,
-            cells.len(),
-            kind.fields.len() + 1
-        ));
-    };
-    let Value::Text(key) = value(*key, texts)? else {
-        return Err(format!("an output '{}' has a key that is no text", kind.name));
-    };
-    let body = match (kind.open, fields) {
-        (true, [whole]) => match value(*whole, texts)? {
-            Value::Json(text) => kind.open_body(text)?.into(),
-            _ => return Err(format!("the body of '{}' is not JSON", kind.name)),
-        },
-        _ => body(kind, fields, texts)?,
-    };
-    Ok(Output { kind: kind.name.clone(), key: key.to_owned(), body })
+/// An output whose body is among those of the answer.
+struct Made<'a> {
+    kind: &'a Kind,
+    key: &'a str,
+    text: Span,
+    values: Span,
 }
 
-fn body(kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<Body, String> {
-    let lengths = cells.iter().map(|cell| (cell >> 4 & 0x0fff_ffff) as usize).sum::<usize>();
-    // Only a hint: the lengths are not checked yet.
-    let mut body = String::with_capacity((lengths + kind.frame).min(64 << 10));
-    let mut values = Vec::with_capacity(cells.len());
-    let mut behind_text = false;
-    for ((cell, head), field) in cells.iter().zip(&kind.heads).zip(&kind.fields) {
-        let at = |reason: String| format!("field '{field}' of '{}': {reason}", kind.name);
-        let value = value(*cell, texts).map_err(at)?;
-        if let Value::Text(text) = value {
-            body.push_str(head.form(behind_text, true));
-            let start = body.len() - 1;
-            push_escaped(&mut body, text);
-            values.push(Span::new(start..body.len() + 1));
-            behind_text = true;
-        } else {
-            let spelled = value.spelled().map_err(at)?;
-            body.push_str(head.form(behind_text, false));
-            let start = body.len();
-            body.push_str(spelled);
-            values.push(Span::new(start..body.len()));
-            behind_text = false;
-        }
+impl Made<'_> {
+    fn output(self, bodies: &Arc<Bodies>) -> Output {
+        let body = Body::of(bodies, self.text, self.values);
+        Output { kind: self.kind.name.clone(), key: self.key.to_owned(), body }
     }
-    body.push_str(match (kind.heads.is_empty(), behind_text) {
-        (true, _) => "{}",
-        (false, true) => "\"}",
-        (false, false) => "}",
-    });
-    Ok(Body::with_values(body, values))
+}
+
+/// Puts the bodies of an answer together, one behind the other.
+struct Composer {
+    text: Pieces,
+    values: Vec<Span>,
+    sizes: Sizes,
+}
+
+impl Composer {
+    /// Room for the bodies of so many cells, as large as they commonly are.
+    fn new(cells: usize, sizes: Sizes) -> Self {
+        let cells = cells.min(1 << 16);
+        Self { text: Pieces::with_room(cells * 32), values: Vec::with_capacity(cells), sizes }
+    }
+
+    /// One more output. An error tells what is wrong with it; then nothing of it is kept.
+    fn output<'a>(
+        &mut self,
+        kind: u16,
+        cells: &[u64],
+        kinds: &'a [Kind],
+        texts: &Texts<'a>,
+    ) -> Result<Made<'a>, String> {
+        let kind = kinds.get(usize::from(kind)).ok_or_else(|| {
+            format!("it has an output of kind {kind} (from 0), which is not declared")
+        })?;
+        let Some((key, cells)) = cells.split_first().filter(|(_, own)| own.len() == kind.len())
+        else {
+            return Err(format!(
+                "an output '{}' has {} cells instead of {}, for the key and the declared fields",
+                kind.name,
+                cells.len(),
+                kind.len() + 1
+            ));
+        };
+        let Value::Text(key) = value(*key, texts)? else {
+            return Err(format!("an output '{}' has a key that is no text", kind.name));
+        };
+        let (start, first) = (self.text.len(), self.values.len());
+        let put = match (kind.open, cells) {
+            (true, [whole]) => self.open(kind, *whole, texts),
+            _ => self.body(kind, cells, texts),
+        };
+        if let Err(reason) = put {
+            self.text.cut(start);
+            self.values.truncate(first);
+            return Err(reason);
+        }
+        let (text, values) =
+            (Span::new(start..self.text.len()), Span::new(first..self.values.len()));
+        Ok(Made { kind, key, text, values })
+    }
+
+    /// Puts down a body that the author made.
+    fn open(&mut self, kind: &Kind, whole: u64, texts: &Texts<'_>) -> Result<(), String> {
+        let Value::Json(text) = value(whole, texts)? else {
+            return Err(format!("the body of '{}' is not JSON", kind.name));
+        };
+        self.text.push(kind.open_body(text)?);
+        Ok(())
+    }
+
+    /// Puts down a body of declared fields.
+    fn body(&mut self, kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<(), String> {
+        let begun = self.text.len();
+        let mut behind_text = false;
+        for (n, cell) in cells.iter().enumerate() {
+            let at = |reason: String| {
+                let field = kind.fields.get(n).map_or("", String::as_str);
+                format!("field '{field}' of '{}': {reason}", kind.name)
+            };
+            let is_text = cell & 7 == 1;
+            let (forms, head) = kind.head(n, behind_text, is_text);
+            self.text.push_part(forms, head);
+            let start = self.text.len() - begun;
+            let value = if is_text {
+                let (source, part) = place(*cell, texts);
+                self.text.push_part_escaped(source, part.clone()).ok_or_else(|| at(lost(&part)))?;
+                // With its quotes.
+                Span::new(start - 1..self.text.len() - begun + 1)
+            } else {
+                let spelled = value(*cell, texts).and_then(Value::spelled).map_err(at)?;
+                self.text.push(spelled);
+                Span::new(start..self.text.len() - begun)
+            };
+            self.values.push(value);
+            behind_text = is_text;
+            // Cells may share a text: few of them can name more than there is memory.
+            self.sizes.check_body(&kind.name, self.text.len() - begun)?;
+        }
+        self.text.push(kind.tail(behind_text));
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Bodies, Fault> {
+        let text = self.text.into_text().map_err(|error| Fault::Invalid(error.to_string()))?;
+        Ok(Bodies { text, values: self.values })
+    }
 }
 
 impl<'a> Value<'a> {
@@ -168,16 +237,13 @@ fn text_cells<'a, const N: usize>(
     Ok(found)
 }
 
+#[inline]
 fn value<'a>(cell: u64, texts: &Texts<'a>) -> Result<Value<'a>, String> {
-    let start = (cell >> 32) as usize;
-    let length = (cell >> 4 & 0x0fff_ffff) as usize;
-    let source = if cell & 8 == 0 { texts.answer } else { texts.batch };
     if cell & 7 == 0 {
         return Ok(Value::Null);
     }
-    let text = source.get(start..start + length).ok_or_else(|| {
-        format!("a cell at {start} of length {length} is not within its text, or cuts a character")
-    })?;
+    let (source, part) = place(cell, texts);
+    let text = source.get(part.clone()).ok_or_else(|| lost(&part))?;
     Ok(match cell & 7 {
         1 => Value::Text(text),
         3 => Value::Number(text),
@@ -185,6 +251,19 @@ fn value<'a>(cell: u64, texts: &Texts<'a>) -> Result<Value<'a>, String> {
         5 => Value::Json(text),
         other => return Err(format!("a cell has the unknown type {other}")),
     })
+}
+
+/// The text of a cell, as a stretch of a text that may not have it.
+#[inline]
+fn place<'a>(cell: u64, texts: &Texts<'a>) -> (&'a str, Range<usize>) {
+    let start = (cell >> 32) as usize;
+    let length = (cell >> 4 & 0x0fff_ffff) as usize;
+    (if cell & 8 == 0 { texts.answer } else { texts.batch }, start..start + length)
+}
+
+fn lost(part: &Range<usize>) -> String {
+    let (start, length) = (part.start, part.len());
+    format!("a cell at {start} of length {length} is not within its text, or cuts a character")
 }
 
 #[cfg(test)]
@@ -319,6 +398,17 @@ mod tests {
         record 0 has more cells than there are
         cells that belong to no row: 3
         "#);
+    }
+
+    #[test]
+    fn a_body_that_no_memory_could_hold_is_not_composed() {
+        let names: Vec<String> = (0..4000).map(|n| format!("field{n}")).collect();
+        let (kinds, text) = ([Kind::new("large", &names)], "x".repeat(16 << 20));
+        let mut cells = vec![cell(0, 16 << 20, false, 1); 4001];
+        cells[0] = cell(0, 3, true, 1);
+        let answer = wire::Outcomes { rows: vec![row(0, Verdict::Mapped, 0, 4001)], text, cells };
+        let outcomes = read(&answer, &batch(1), &kinds, sizes()).unwrap();
+        insta::assert_snapshot!(message(&outcomes[0]), @"plugin.invalid-output: the plugin's answer is not valid: an output 'large' has a body of more than 1 MiB");
     }
 
     #[test]
