@@ -162,13 +162,20 @@ impl<'b> Outcomes<'b> {
         self.fault.get_or_insert_with(|| Reject::new(code, message));
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, kind: CellType, text: &str) {
         // Live allocations do not overlap, so an address inside the batch's text is a part of it.
         let at = (text.as_ptr() as usize).wrapping_sub(self.batch.as_ptr() as usize);
         if at <= self.batch.len() && text.len() <= self.batch.len() - at {
-            return self.cell(at, text.len(), FROM_BATCH | kind as u64);
+            self.cell(at, text.len(), FROM_BATCH | kind as u64);
+        } else {
+            self.put_new(kind, text);
         }
+    }
+
+    /// A text that is not in the batch. Apart, so that what most cells need stands where they are written.
+    #[inline(never)]
+    fn put_new(&mut self, kind: CellType, text: &str) {
         let start = self.text.len();
         self.text.push_str(text);
         self.cell(start, text.len(), kind as u64);

@@ -41,15 +41,33 @@ impl<'a> Id<'a> {
     }
 }
 
+/// What a byte is: 3 a capital, 2 another letter or a digit, 0 what no id has.
+const CLASSES: [u8; 256] = {
+    let (mut classes, mut byte) = ([0; 256], 0);
+    while byte < 256 {
+        let it = byte as u8;
+        classes[byte] = if it.is_ascii_uppercase() {
+            3
+        } else if it.is_ascii_alphanumeric() {
+            2
+        } else {
+            0
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// A bit for every capital, if these are all letters and digits.
 #[inline]
 fn capitals(id: &[u8; 15]) -> Option<usize> {
-    let (mut capitals, mut sound) = (0, true);
+    let (mut capitals, mut sound) = (0, 2);
     for (at, byte) in id.iter().enumerate() {
-        capitals |= usize::from(byte.is_ascii_uppercase()) << at;
-        sound &= byte.is_ascii_alphanumeric();
+        let class = CLASSES[usize::from(*byte)];
+        capitals |= usize::from(class & 1) << at;
+        sound &= class;
     }
-    sound.then_some(capitals)
+    (sound != 0).then_some(capitals)
 }
 
 /// Five bits to a character of the suffix.

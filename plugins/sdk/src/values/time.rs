@@ -31,11 +31,14 @@ impl Date {
 
     /// A date spelled `2024-02-29`.
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes: &[u8; 10] = text.as_bytes().try_into().ok()?;
-        if bytes[4] != b'-' || bytes[7] != b'-' {
-            return None;
-        }
-        Self::new(digits(&bytes[..4])?, two(&bytes[5..7])?, two(&bytes[8..])?)
+        Self::of(text.as_bytes().try_into().ok()?)
+    }
+
+    #[inline]
+    fn of(bytes: &[u8; 10]) -> Option<Self> {
+        let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else { return None };
+        let year = u16::from(two(y1, y2)?) * 100 + u16::from(two(y3, y4)?);
+        Self::new(year, two(m1, m2)?, two(d1, d2)?)
     }
 
     /// The year.
@@ -110,17 +113,16 @@ impl DateTime {
 
     /// A moment spelled `2024-02-29T08:30:00.000+0000`; `Z`, `+01:00` and no fraction are read as well.
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if bytes.len() < 20 || bytes[10] != b'T' || bytes[13] != b':' || bytes[16] != b':' {
+        let (date, clock) = text.as_bytes().split_first_chunk()?;
+        let (&[b'T', h1, h2, b':', m1, m2, b':', s1, s2], rest) = clock.split_first_chunk()? else {
             return None;
-        }
-        let date = Date::parse(text.get(..10)?)?;
-        let (hour, minute, second) =
-            (two(&bytes[11..13])?, two(&bytes[14..16])?, two(&bytes[17..19])?);
+        };
+        let date = Date::of(date)?;
+        let (hour, minute, second) = (two(h1, h2)?, two(m1, m2)?, two(s1, s2)?);
         if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
-        let (fraction, zone) = match &bytes[19..] {
+        let (fraction, zone) = match rest {
             b".000+0000" => (0, 0),
             rest => {
                 let (fraction, zone) = fraction(rest)?;
@@ -174,16 +176,11 @@ fn days(year: u16, month: u8) -> u8 {
     }
 }
 
+/// The number of two digits, if they are.
 #[inline]
-fn digits(bytes: &[u8]) -> Option<u16> {
-    bytes
-        .iter()
-        .try_fold(0, |number, it| it.is_ascii_digit().then(|| number * 10 + u16::from(it - b'0')))
-}
-
-#[inline]
-fn two(bytes: &[u8]) -> Option<u8> {
-    digits(bytes).map(|it| it as u8)
+fn two(tens: u8, ones: u8) -> Option<u8> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
 /// Milliseconds of a fraction, if there is one, and what follows it.
@@ -205,11 +202,11 @@ fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
 fn offset(zone: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match zone {
         b"Z" | b"+0000" => return Some(0),
-        [sign, hours @ .., b':', a, b] if hours.len() == 2 => (sign, hours, [*a, *b]),
-        [sign, hours @ .., a, b] if hours.len() == 2 => (sign, hours, [*a, *b]),
+        &[sign, h1, h2, b':', m1, m2] | &[sign, h1, h2, m1, m2] => {
+            (sign, two(h1, h2)?, two(m1, m2)?)
+        }
         _ => return None,
     };
-    let (hours, minutes) = (two(hours)?, two(&minutes)?);
     let east = i64::from(hours) * 60 + i64::from(minutes);
     match sign {
         _ if hours > 23 || minutes > 59 => None,
