@@ -35,7 +35,7 @@ fn main() {
 fn run() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")?);
     let root = root.parent().ok_or("the host's folder has no parent")?;
-    for watched in ["plugins", "wit", "Cargo.toml", "Cargo.lock"] {
+    for watched in [".cargo", "plugins", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     check_target()?;

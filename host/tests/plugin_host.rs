@@ -23,7 +23,7 @@ fn contacts_become_persons() {
     failed email.invalid Email: "see notes" is not an e-mail address
     "#);
     assert_eq!(mapped.traps, 0);
-    assert!(mapped.peak_memory > 1 << 20);
+    assert!(mapped.peak_memory > 256 << 10);
 }
 
 #[test]
@@ -216,11 +216,11 @@ fn machine_code() -> Vec<u8> {
 
 #[test]
 fn a_plugin_that_cannot_start_within_its_memory_is_refused() {
-    let engine = engine(Limits { memory_bytes: 1 << 20, ..Limits::default() });
+    let engine = engine(Limits { memory_bytes: 256 << 10, ..Limits::default() });
     let error = engine.load(&Source::Stock("contact-to-person".into())).unwrap_err();
     assert_eq!(error.code(), "plugin.memory-start");
     assert!(
-        error.to_string().ends_with("wants more memory to start than the 1 MiB that it may have")
+        error.to_string().ends_with("wants more memory to start than the 256 KiB that it may have")
     );
 }
 
