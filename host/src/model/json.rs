@@ -8,7 +8,7 @@ use std::fmt;
 
 use wide::u8x16;
 
-use super::Span;
+use super::{Span, same};
 
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,8 @@ impl<'a> Json<'a> {
     /// Passes this very text when it stands right here.
     #[inline]
     pub(super) fn follows(&mut self, text: &[u8]) -> bool {
-        let there = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(text));
+        let here = self.text.as_bytes().get(self.at..self.at + text.len());
+        let there = here.is_some_and(|here| same(here, text));
         if there {
             self.at += text.len();
         }

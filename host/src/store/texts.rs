@@ -166,7 +166,7 @@ impl<'a> Writer<'a> {
         scratch.clear(raw.values.len());
         for n in 0..raw.values.len() {
             let value = raw.value(n).unwrap_or_default();
-            if before.is_none_or(|before| before.value(n) != Some(value)) {
+            if before.is_none_or(|before| !before.has(n, value)) {
                 scratch.own(n, value, own);
             }
         }
@@ -202,13 +202,12 @@ impl<'a> Writer<'a> {
             let value = body.value(n).unwrap_or_default();
             if *source == 0
                 && tells(value)
-                && let Some(leaf) =
-                    (0..raw.values.len()).find(|&leaf| raw.value(leaf) == Some(value))
+                && let Some(leaf) = (0..raw.values.len()).find(|&leaf| raw.has(leaf, value))
             {
                 *source = leaf as u64 + 1;
                 scratch.learned.push((n, *source));
             }
-            if *source == 0 || raw.value(*source as usize - 1) != Some(value) {
+            if *source == 0 || !raw.has(*source as usize - 1, value) {
                 scratch.own(n, value, own);
             }
         }

@@ -1,6 +1,6 @@
 //! What lies between the values of texts: the same for many of them.
 
-use crate::model::Span;
+use crate::model::{Span, same};
 use crate::store::codec::Put;
 
 /// A text, and where the values in it lie that hold no others.
@@ -19,6 +19,12 @@ impl<'a> Valued<'a> {
     pub(super) fn value(&self, n: usize) -> Option<&'a [u8]> {
         let (start, end) = self.place(n)?;
         self.text.as_bytes().get(start..end)
+    }
+
+    /// Whether value `n` is this one.
+    #[inline]
+    pub(super) fn has(&self, n: usize, value: &[u8]) -> bool {
+        self.value(n).is_some_and(|own| same(own, value))
     }
 
     /// What lies between the values, one piece more than there are; none where they do not lie in the text, one behind the
@@ -65,7 +71,8 @@ impl Shape {
     pub(super) fn is_of(&self, text: &Valued<'_>) -> bool {
         let mut start = 0;
         let same = |(gap, &end): (Option<&[u8]>, &usize)| {
-            gap == self.between.get(std::mem::replace(&mut start, end)..end)
+            let own = self.between.get(std::mem::replace(&mut start, end)..end);
+            gap.zip(own).is_some_and(|(gap, own)| same(gap, own))
         };
         self.ends.len() == text.values.len() + 1 && text.gaps().zip(&self.ends).all(same)
     }
