@@ -15,6 +15,27 @@ use crate::model::{Text, specials};
 /// Bytes that are copied for a short piece.
 const STEP: usize = 32;
 
+/// A text that is put down again and again.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    text: String,
+    /// Its bytes, when they are few enough for one step.
+    step: Option<[u8; STEP]>,
+}
+
+impl Piece {
+    pub(super) fn new(text: String) -> Self {
+        let mut step = [0; STEP];
+        let room = step.get_mut(..text.len());
+        let step = room.map(|room| room.copy_from_slice(text.as_bytes())).map(|()| step);
+        Self { text, step }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
 /// A text in the making.
 pub(super) struct Pieces {
     /// The text up to `end`, and room behind it.
@@ -46,8 +67,17 @@ impl Pieces {
         self.end += text.len();
     }
 
-    /// Adds a stretch of a text. None, and nothing added, when it does not lie in the text or cuts a character.
+    /// Adds a piece.
     #[inline]
+    pub(super) fn push_piece(&mut self, piece: &Piece) {
+        match &piece.step {
+            Some(step) => self.push_short(step, piece.text.len()),
+            None => self.push(&piece.text),
+        }
+    }
+
+    /// Adds a stretch of a text. None, and nothing added, when it does not lie in the text or cuts a character.
+    #[inline(always)]
     pub(super) fn push_part(&mut self, text: &str, part: Range<usize>) -> Option<()> {
         let piece = text.get(part.clone())?;
         match step(text, part.start) {
@@ -153,7 +183,7 @@ mod tests {
             }
             let half = (0..=wanted.len() / 2).rev().find(|&at| wanted.is_char_boundary(at)).unwrap();
             let mut again = Pieces::with_room(0);
-            again.push(&wanted);
+            again.push_piece(&Piece::new(wanted.clone()));
             again.cut(half);
             again.push("end");
             prop_assert_eq!(String::from(again.into_text().unwrap()), format!("{}end", &wanted[..half]));

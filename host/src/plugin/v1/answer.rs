@@ -1,11 +1,11 @@
 //! What both forms of an answer have to obey.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Outcome, Output, Rejection, Span};
+use crate::model::{Outcome, Output, Rejection};
 use crate::plugin::fault::{Fault, size};
 use crate::plugin::limits::Limits;
+use crate::plugin::pieces::Piece;
 use crate::plugin::text::{clean, is_json, push_json};
 
 /// A key, in bytes.
@@ -21,9 +21,7 @@ pub(in crate::plugin) struct Kind {
     pub(in crate::plugin) name: Arc<str>,
     pub(in crate::plugin) fields: Vec<String>,
     /// What stands before the values.
-    heads: Vec<Head>,
-    /// The texts of the heads, and some room behind them.
-    forms: String,
+    pub(in crate::plugin) heads: Vec<Head>,
     /// What a body takes beside its values, in bytes, at most.
     pub(in crate::plugin) frame: usize,
     /// Its only declared field is `*`: the author makes the whole body.
@@ -33,59 +31,38 @@ pub(in crate::plugin) struct Kind {
 /// What stands before a value of a body: `{"first":`, `,"second":` and so on, and the quotes of texts with them, so that
 /// a value is put down in two pieces.
 #[derive(Debug, Clone)]
-struct Head {
+pub(in crate::plugin) struct Head {
     /// By whether the value before is a text, and then whether this one is.
-    forms: [[Span; 2]; 2],
+    forms: [[Piece; 2]; 2],
 }
 
 impl Head {
-    fn new(first: bool, field: &str, all: &mut String) -> Self {
-        let mut form = |before: &str, after: &str| {
-            let start = all.len();
-            all.push_str(before);
-            all.push(if first { '{' } else { ',' });
-            push_json(all, field);
-            all.push(':');
-            all.push_str(after);
-            Span::new(start..all.len())
-        };
+    fn new(first: bool, field: &str) -> Self {
+        let mut plain = String::from(if first { "{" } else { "," });
+        push_json(&mut plain, field);
+        plain.push(':');
+        let form = |before: &str, after: &str| Piece::new(format!("{before}{plain}{after}"));
         Self { forms: [[form("", ""), form("", "\"")], [form("\"", ""), form("\"", "\"")]] }
+    }
+
+    /// The head of a value behind a text or none; a text brings its first quote with it, and leaves its last one to the next.
+    #[inline]
+    pub(in crate::plugin) fn form(&self, behind_text: bool, text: bool) -> &Piece {
+        &self.forms[usize::from(behind_text)][usize::from(text)]
     }
 }
 
 impl Kind {
     pub(in crate::plugin) fn new(name: &str, fields: &[String]) -> Self {
-        let mut forms = String::new();
-        let head = |(i, field): (usize, &String)| Head::new(i == 0, field, &mut forms);
+        let head = |(i, field): (usize, &String)| Head::new(i == 0, field);
         let heads: Vec<Head> = fields.iter().enumerate().map(head).collect();
-        // A piece at the end is copied as quickly when there is something behind it.
-        forms.push_str(&" ".repeat(32));
         Self {
             name: name.into(),
             fields: fields.to_vec(),
-            frame: heads.iter().map(|head| head.forms[1][1].len as usize).sum::<usize>() + 2,
+            frame: heads.iter().map(|head| head.form(true, true).as_str().len()).sum::<usize>() + 2,
             heads,
-            forms,
             open: fields == ["*"],
         }
-    }
-
-    /// How many fields a body has.
-    pub(in crate::plugin) fn len(&self) -> usize {
-        self.heads.len()
-    }
-
-    /// The head of the value of field `n`, as a stretch of a text. Behind a text or none; a text brings its first quote with
-    /// it, and leaves its last one to the next.
-    #[inline]
-    pub(in crate::plugin) fn head(
-        &self,
-        n: usize,
-        behind_text: bool,
-        text: bool,
-    ) -> (&str, Range<usize>) {
-        let forms = self.heads.get(n).map(|head| head.forms).unwrap_or_default();
-        (&self.forms, forms[usize::from(behind_text)][usize::from(text)].range())
     }
 
     /// What ends a body, behind a text or none.
@@ -117,8 +94,10 @@ pub(in crate::plugin) struct Sizes {
 impl Sizes {
     pub(in crate::plugin) fn new(limits: &Limits) -> Self {
         let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        // An answer may name a text of the batch many times, so that what is composed is bounded by itself.
-        Self { body: bytes(limits.body_bytes), total: bytes(limits.result_bytes.saturating_mul(4)) }
+        // An answer may name a text of the batch many times, so that what is composed is bounded by itself; and spans tell
+        // places in the first 4 GiB.
+        let total = limits.result_bytes.saturating_mul(4).min(u64::from(u32::MAX));
+        Self { body: bytes(limits.body_bytes), total: bytes(total) }
     }
 
     /// Whether all that is composed may be so long.

@@ -107,9 +107,8 @@ fn body(kind: &Kind, fields: &RawValue) -> Result<Body, String> {
         .map_err(|error| at(&error))?;
     let mut body = String::with_capacity(text.len() + kind.frame);
     let mut values = Vec::with_capacity(fields.len());
-    for (n, value) in fields.into_iter().enumerate() {
-        let (forms, head) = kind.head(n, false, false);
-        body.push_str(&forms[head]);
+    for (head, value) in kind.heads.iter().zip(fields) {
+        body.push_str(head.form(false, false).as_str());
         let start = body.len();
         body.push_str(value.map_or("null", RawValue::get));
         values.push(Span::new(start..body.len()));

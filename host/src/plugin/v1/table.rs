@@ -127,13 +127,14 @@ impl Composer {
         let kind = kinds.get(usize::from(kind)).ok_or_else(|| {
             format!("it has an output of kind {kind} (from 0), which is not declared")
         })?;
-        let Some((key, cells)) = cells.split_first().filter(|(_, own)| own.len() == kind.len())
+        let Some((key, cells)) =
+            cells.split_first().filter(|(_, own)| own.len() == kind.heads.len())
         else {
             return Err(format!(
                 "an output '{}' has {} cells instead of {}, for the key and the declared fields",
                 kind.name,
                 cells.len(),
-                kind.len() + 1
+                kind.heads.len() + 1
             ));
         };
         let Value::Text(key) = value(*key, texts)? else {
@@ -167,14 +168,10 @@ impl Composer {
     fn body(&mut self, kind: &Kind, cells: &[u64], texts: &Texts<'_>) -> Result<(), String> {
         let begun = self.text.len();
         let mut behind_text = false;
-        for (n, cell) in cells.iter().enumerate() {
-            let at = |reason: String| {
-                let field = kind.fields.get(n).map_or("", String::as_str);
-                format!("field '{field}' of '{}': {reason}", kind.name)
-            };
+        for ((cell, head), field) in cells.iter().zip(&kind.heads).zip(&kind.fields) {
+            let at = |reason: String| format!("field '{field}' of '{}': {reason}", kind.name);
             let is_text = cell & 7 == 1;
-            let (forms, head) = kind.head(n, behind_text, is_text);
-            self.text.push_part(forms, head);
+            self.text.push_piece(head.form(behind_text, is_text));
             let start = self.text.len() - begun;
             let value = if is_text {
                 let (source, part) = place(*cell, texts);
