@@ -70,11 +70,11 @@ impl Shape {
     /// Whether a text is of this shape. Its values then lie in it, one behind the other.
     pub(super) fn is_of(&self, text: &Valued<'_>) -> bool {
         let mut start = 0;
-        let same = |(gap, &end): (Option<&[u8]>, &usize)| {
+        let alike = |(gap, &end): (Option<&[u8]>, &usize)| {
             let own = self.between.get(std::mem::replace(&mut start, end)..end);
             gap.zip(own).is_some_and(|(gap, own)| same(gap, own))
         };
-        self.ends.len() == text.values.len() + 1 && text.gaps().zip(&self.ends).all(same)
+        self.ends.len() == text.values.len() + 1 && text.gaps().zip(&self.ends).all(alike)
     }
 
     /// Writes the number of values, and what lies between them.
