@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::arch::all::is_prefix;
 use wide::u8x16;
 
-use super::{Span, same};
+use super::Span;
 
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +108,8 @@ impl<'a> Json<'a> {
     /// Passes this very text when it stands right here.
     #[inline]
     pub(super) fn follows(&mut self, text: &[u8]) -> bool {
-        let here = self.text.as_bytes().get(self.at..self.at + text.len());
-        let there = here.is_some_and(|here| same(here, text));
+        let rest = self.text.as_bytes().get(self.at..);
+        let there = rest.is_some_and(|rest| is_prefix(rest, text));
         if there {
             self.at += text.len();
         }

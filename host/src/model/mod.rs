@@ -9,7 +9,6 @@ mod id;
 mod json;
 mod outcome;
 mod run;
-mod same;
 mod scan;
 mod schema;
 mod stamp;
@@ -25,7 +24,6 @@ pub use run::{
     Counts, Ending, Maker, PageNote, Pause, PauseCause, PluginNote, RetryNote, Run, Standing,
     StandingError, Timing, Trigger,
 };
-pub use same::same;
 pub use scan::{Answer, ScanError, Selection, next_address};
 pub use schema::{FieldChange, Schema};
 pub use stamp::{Stamp, StampError};

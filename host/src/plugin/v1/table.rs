@@ -37,6 +37,7 @@ pub(in crate::plugin) fn read(
     let mut outcomes = Answer::new(batch.rows as usize, sizes);
     let mut bodies = Composer::new(answer.cells.len(), sizes);
     let mut mapped = Vec::with_capacity(answer.rows.len());
+    let mut broken = None;
     let (mut last, mut cells) = (0, answer.cells.as_slice());
     for row in &answer.rows {
         if row.index >= batch.rows {
@@ -55,8 +56,12 @@ pub(in crate::plugin) fn read(
         cells = rest;
         let index = row.index as usize;
         match row.verdict {
+            // One output that is wrong fails its record: the others need not be looked at.
+            Verdict::Mapped if broken == Some(index) => {}
             Verdict::Mapped => {
-                mapped.push((index, bodies.output(row.kind, own, kinds, &texts)));
+                let made = bodies.output(row.kind, own, kinds, &texts);
+                broken = made.is_err().then_some(index);
+                mapped.push((index, made));
                 sizes.check(bodies.text.len())?;
             }
             Verdict::Skipped => match text_cells::<1>(own, &texts) {
@@ -359,6 +364,10 @@ mod tests {
         };
         let outcomes = read(&twice, &batch(2), &kinds(), sizes()).unwrap();
         shown.extend(outcomes.iter().map(message));
+        let rows = vec![row(0, Verdict::Mapped, 9, 1), row(0, Verdict::Mapped, 0, 3)];
+        let text = String::from("k");
+        let first = wire::Outcomes { rows, text, cells: vec![key, key, 0, 0] };
+        shown.push(message(&read(&first, &batch(1), &kinds(), sizes()).unwrap()[0]));
         insta::assert_snapshot!(shown.join("\n").replace("plugin.invalid-output: the plugin's answer is not valid: ", ""), @r#"
         it has an output of kind 9 (from 0), which is not declared
         an output 'person' has 1 cells instead of 3, for the key and the declared fields
@@ -373,6 +382,7 @@ mod tests {
         the body of 'any' is not a JSON object
         it gave more than one verdict for this record
         it gave no answer for this record
+        it has an output of kind 9 (from 0), which is not declared
         "#);
     }
 

@@ -1,6 +1,8 @@
 //! What lies between the values of texts: the same for many of them.
 
-use crate::model::{Span, same};
+use memchr::arch::all::is_equal;
+
+use crate::model::Span;
 use crate::store::codec::Put;
 
 /// A text, and where the values in it lie that hold no others.
@@ -24,7 +26,7 @@ impl<'a> Valued<'a> {
     /// Whether value `n` is this one.
     #[inline]
     pub(super) fn has(&self, n: usize, value: &[u8]) -> bool {
-        self.value(n).is_some_and(|own| same(own, value))
+        self.value(n).is_some_and(|own| is_equal(own, value))
     }
 
     /// What lies between the values, one piece more than there are; none where they do not lie in the text, one behind the
@@ -70,11 +72,11 @@ impl Shape {
     /// Whether a text is of this shape. Its values then lie in it, one behind the other.
     pub(super) fn is_of(&self, text: &Valued<'_>) -> bool {
         let mut start = 0;
-        let alike = |(gap, &end): (Option<&[u8]>, &usize)| {
+        let same = |(gap, &end): (Option<&[u8]>, &usize)| {
             let own = self.between.get(std::mem::replace(&mut start, end)..end);
-            gap.zip(own).is_some_and(|(gap, own)| same(gap, own))
+            gap.zip(own).is_some_and(|(gap, own)| is_equal(gap, own))
         };
-        self.ends.len() == text.values.len() + 1 && text.gaps().zip(&self.ends).all(alike)
+        self.ends.len() == text.values.len() + 1 && text.gaps().zip(&self.ends).all(same)
     }
 
     /// Writes the number of values, and what lies between them.
